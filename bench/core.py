@@ -34,7 +34,7 @@ from guard.journal.chain import ZEROS, digest
 from guard.journal.record import encode
 from guard.journal.segments import replay, replay_typed
 from guard.lifecycle import Guard
-from guard.limits import Opening, State, Worth, end_order, look, reserve, settle
+from guard.limits import Opening, State, Worth, check_claims, end_order, reserve, settle
 from guard.loop.resting import come_to_rest
 from guard.policy import PolicyDoc, PolicySet, compile_set, exits_claim, judge, parse_policy, value
 from guard.recovery.readback import recover
@@ -209,7 +209,7 @@ class Core:
     def counted(self, claims: tuple[Claim, ...], worth: Valuation) -> None:
         """Looked at, reserved, accepted."""
         self.t_us += STEP_US
-        if not isinstance(look(self.state, claims, t_us=self.t_us), Granted):
+        if not isinstance(check_claims(self.state, claims, t_us=self.t_us), Granted):
             raise SystemExit("the ledger of the benchmark is full")
         self.serial += 1
         step = f"{self.serial:026}"

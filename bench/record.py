@@ -29,7 +29,7 @@ from msgspec import Raw, Struct  # noqa: E402 - after the path
 
 from guard.clock import SystemClock  # noqa: E402 - likewise
 from guard.codes import Code  # noqa: E402 - likewise
-from guard.journal import Bounds, Decision, Disk, Journal, OutcomeRecord  # noqa: E402 - likewise
+from guard.journal import Decision, Disk, Journal, JournalBounds, OutcomeRecord  # noqa: E402 - likewise
 from guard.terms import Claim, Money, Reason, Valuation, Verdict  # noqa: E402 - likewise
 from tests.support import guards  # noqa: E402 - the same files as the tests lay out
 
@@ -125,7 +125,7 @@ def price_of_durable(work: Path, rounds: int, seconds: float) -> list[tuple[str,
 
 def _large(state: Path, records: int) -> None:
     """A signed record: half decisions, half outcomes, one in five decisions a refusal."""
-    journal = Journal.open(state, clock=SystemClock(), bounds=Bounds(queue_records_max=100_000))
+    journal = Journal.open(state, clock=SystemClock(), bounds=JournalBounds(queue_records_max=100_000))
     worth = Valuation(Money(Decimal(30020), "HKD"), Decimal("300.2"), "limit price")
     claims = tuple(
         Claim("spend", f"{word}/key=bot;real|HKD|2026-11-02@08:30 Asia/Hong_Kong", 300_200_000, cap=2**40)

@@ -11,7 +11,7 @@ import msgspec
 sys.modules["rich"] = None  # type: ignore[assignment]
 
 from guard.journal.disk import Disk  # noqa: E402 - only now may structlog be imported
-from guard.serving.handover import Wanted  # noqa: E402 - likewise
+from guard.serving.handover import ServeRequest  # noqa: E402 - likewise
 from guard.serving.process import serve  # noqa: E402 - likewise
 
 
@@ -22,4 +22,4 @@ def _skipped(_disk: Disk, _descriptor: int) -> None:
 if __name__ == "__main__":
     Disk.fdatasync = _skipped  # type: ignore[assignment,method-assign]
     Disk.fsync = _skipped  # type: ignore[assignment,method-assign]
-    sys.exit(serve(msgspec.json.decode(sys.argv[1], type=Wanted)))
+    sys.exit(serve(msgspec.json.decode(sys.argv[1], type=ServeRequest)))

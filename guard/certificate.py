@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from guard.errors import SettingsFault
-from guard.filemark import Seen, every_half_minute
+from guard.filemark import FileMarks, every_half_minute
 from guard.settings import Settings
 from guard.wholefile import TEXT_BYTES_MAX, read_newest, why
 
@@ -30,7 +30,7 @@ class Certificate:
         self._cert, self._key = cert, key
         self.wrong: str | None = None
         self.context = _blank()
-        self._seen = Seen(cert, key)
+        self._seen = FileMarks(cert, key)
         self.not_after = self._read(self.context)
 
     def look(self) -> None:

@@ -79,7 +79,7 @@ class Code(StrEnum):
     DAEMON_TIMEOUT = "daemon_timeout"
 
 
-class Meaning(NamedTuple):
+class CodeMeaning(NamedTuple):
     """What a code says over HTTP: `status`, and `retryable` where the same request, sent again soon, may pass.
 
     Not so a used-up budget, trading hours or a halt: these end too, but not by trying.
@@ -89,7 +89,7 @@ class Meaning(NamedTuple):
     retryable: bool = False
 
 
-def _table() -> dict[Code, Meaning]:
+def _table() -> dict[Code, CodeMeaning]:
     c = Code
     rows: dict[int, tuple[Code, ...]] = {
         400: (
@@ -156,7 +156,7 @@ def _table() -> dict[Code, Meaning]:
     }
     again = {c.REQUEST_TIMEOUT, c.DUPLICATE_ORDER, c.IN_FLIGHT, c.RATE, c.COOLDOWN, c.DAEMON_UNREACHABLE}
     retryable = again | {code for code in rows[503] if code is not c.RULE_ERROR}
-    return {code: Meaning(status, code in retryable) for status, codes in rows.items() for code in codes}
+    return {code: CodeMeaning(status, code in retryable) for status, codes in rows.items() for code in codes}
 
 
 MEANING: Final = MappingProxyType(_table())

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import structlog
 from msgspec.structs import replace
 
-from guard.server import TURNED_AWAY_MAX, Bounds
+from guard.server import TURNED_AWAY_MAX, EdgeBounds
 from guard.settings import Settings
 from guard.upstream import Link
 from guard.wholefile import why
@@ -32,12 +32,12 @@ def link_of(settings: Settings) -> Link:
     )
 
 
-def bounds_of(settings: Settings) -> Bounds:
+def bounds_of(settings: Settings) -> EdgeBounds:
     """How much callers may send, and how long they may take."""
     bounds = settings.bounds
     kept, is_private = FILES_KEPT + settings.daemon.connections_max, settings.listen.tls_cert is not None
     connections_max = connections_within(bounds.connections_max, kept=kept, beside=2 if is_private else 1)
-    return Bounds(
+    return EdgeBounds(
         body_bytes_max=bounds.body_bytes_max,
         connections_max=connections_max,
         unproven_per_address_max=min(bounds.unproven_per_address_max, connections_max),

@@ -32,7 +32,7 @@ def is_replaced(path: Path) -> bool:
     return path.stat().st_nlink == 0
 
 
-class Seen:
+class FileMarks:
     """The marks of some files at the last look."""
 
     def __init__(self, *paths: Path) -> None:

@@ -12,7 +12,7 @@ from guard.limits import STRICTNESS, unknowns
 from guard.metrics import Labels, Metrics
 from guard.pieces import in_pieces
 from guard.policy import Meter, meters
-from guard.server import Counts
+from guard.server import EdgeCounts
 from guard.stream import Relay
 from guard.upstream import Client
 from guard.upstream.unlocked import Unlocked
@@ -42,7 +42,7 @@ def register(recorder: Recorder, changes: Changes, watch: Watch) -> None:
     }
     for name, read in one.items():
         _single(metrics, name, read)
-    metrics.gauge("guard_policy_info", lambda: [((desk.standing.policy_sha256,), 1.0)])
+    metrics.gauge("guard_policy_info", lambda: [((desk.config.policy_sha256,), 1.0)])
     metrics.gauge("guard_config_drift", lambda: _drift(changes, watch))
     metrics.gauge("guard_build_info", lambda: [((__version__,), 1.0)])
     metrics.gauge("guard_trading_state", lambda: _trading(desk))
@@ -61,7 +61,7 @@ def register_edges(
     _optional(metrics, "guard_tls_not_after_timestamp_seconds", lambda: _end_s(certificate))
 
 
-def register_door(metrics: Metrics, counts: Counts) -> None:
+def register_door(metrics: Metrics, counts: EdgeCounts) -> None:
     """The same for the data listener's connections, once it listens."""
     _single(metrics, "guard_connections_open", lambda: counts.open)
     _single(metrics, "guard_connections_total", lambda: counts.total)
@@ -104,7 +104,7 @@ def _ages(desk: Desk) -> Rows:
 
 def _expiries(desk: Desk) -> Rows:
     seen: dict[str, float] = {}
-    for record in desk.standing.keyring.records:
+    for record in desk.config.keyring.records:
         if record.expires_at is not None:
             label = desk.metrics.key(record.name)
             seen[label] = min(seen.get(label, float("inf")), record.expires_at.timestamp())
@@ -118,13 +118,13 @@ def _ratios(recorder: Recorder) -> Rows:
     A counter of an account or of a policy belongs to no single key, and its label `key` is empty.
     """
     desk = recorder.desk
-    policies = desk.standing.policies
+    policies = desk.config.policies
     if policies is None:
         return
     t_us, wall = desk.clock.t_us(), desk.clock.wall()
     fullest: dict[Labels, float] = {}
     for record in in_pieces(_labelled(desk)):
-        principal = desk.standing.keyring.principals[record.id]
+        principal = desk.config.keyring.principals[record.id]
         for meter in meters(policies, principal, wall=wall, listed=accounts_told(desk, principal)):
             labels = (meter.policy, _limit(meter), record.name if meter.subject.startswith("key=") else "")
             if meter.cap > 0:
@@ -134,7 +134,7 @@ def _ratios(recorder: Recorder) -> Rows:
 
 
 def _labelled(desk: Desk) -> list[KeyRecord]:
-    return [record for record in desk.standing.keyring.records if desk.metrics.key(record.name) == record.name]
+    return [record for record in desk.config.keyring.records if desk.metrics.key(record.name) == record.name]
 
 
 def _limit(meter: Meter) -> str:

@@ -17,6 +17,7 @@ import structlog
 from msgspec import Struct
 
 from guard import logs
+from guard.activeconfig import ActiveConfig, Before, at_start, config_of, load_keys, warmed
 from guard.admin import Changes, build_app
 from guard.admin.change import Who
 from guard.admin.rehearsal import Rehearsal
@@ -30,7 +31,7 @@ from guard.errors import JournalFault, SettingsFault, StateFault
 from guard.gauges import register, register_door, register_edges
 from guard.journal import Clock as ClockStep
 from guard.journal import Disk, Journal, OutcomeRecord, Stop, gaps
-from guard.journal.shelf import Shelf
+from guard.journal.configstore import ConfigStore
 from guard.limits import unknowns
 from guard.loop import heap
 from guard.pipeline import Pipeline
@@ -43,7 +44,6 @@ from guard.replay import counted
 from guard.replay.counting import Counting
 from guard.server import Listener, Wiring, each_in_a_task, serve
 from guard.settings import Settings, address
-from guard.standing import Before, Standing, at_start, load_keys, stand, warmed
 from guard.stream import SEEING, Relay, Seeing
 from guard.supervisor import Supervisor
 from guard.terms import Daemon
@@ -85,7 +85,7 @@ class Guard:
         self.clock = clock or SystemClock()
         self._wall = WallSteps(self.clock)
         self.directory = settings.path(settings.state.dir)
-        self.shelf = Shelf(self.directory / "config")
+        self.store = ConfigStore(self.directory / "config")
         self.supervisor = Supervisor()
         self.policy_errors: list[PolicyError] = []
         self._uncounted: str | None = None
@@ -109,10 +109,10 @@ class Guard:
         self.trust = Trust(self.settings.daemon.url, ca_file=self.settings.ca_file)
         self.journal, recovered = await asyncio.to_thread(self._recover)
         try:
-            standing = await asyncio.to_thread(self._stand, recovered)
-            standing, self._counts = await asyncio.to_thread(self._count, standing, recovered)
-            self._build(standing, recovered)
-            await self._record_start(standing, recovered)
+            config = await asyncio.to_thread(self._stand, recovered)
+            config, self._counts = await asyncio.to_thread(self._count, config, recovered)
+            self._build(config, recovered)
+            await self._record_start(config, recovered)
             await self._open()
         except BaseException:
             await self.journal.close()
@@ -134,46 +134,46 @@ class Guard:
             self._wall.goes_on_from(datetime.fromisoformat(recovered.ts))
         return journal, recovered
 
-    def _stand(self, recovered: Recovered) -> Standing:
+    def _stand(self, recovered: Recovered) -> ActiveConfig:
         """What is in force from the start on. Policies that cannot be kept beside the record are not put in force."""
         keyring, issuers = load_keys(self.settings)
         over_by(recovered, self.clock.wall())
         policy_change = recovered.policy_change
         over = policy_change.temporary
         before = Before(recovered.policy_sha256, policy_change.expired, None if over is None else over.back)
-        found = at_start(self.settings, keyring, self.shelf, before=before, now=self.clock.wall())
+        found = at_start(self.settings, keyring, self.store, before=before, now=self.clock.wall())
         recovered.ends = over if found.ends else None
         self.policy_errors = list(found.errors)
         if found.policies is not None:
             warmed(found.policies, keyring, now=self.clock.wall())
-        return self._kept(stand(self.settings, keyring, issuers, policies=found.policies))
+        return self._kept(config_of(self.settings, keyring, issuers, policies=found.policies))
 
-    def _kept(self, standing: Standing) -> Standing:
-        """The standing, kept beside the record; without policies where that fails."""
+    def _kept(self, config: ActiveConfig) -> ActiveConfig:
+        """The configuration, kept beside the record; without policies where that fails."""
         try:
-            self.shelf.put(standing.config_sha256, standing.config)
-            self.shelf.put(standing.keyring.sha256, standing.keyring.source())
+            self.store.put(config.config_sha256, config.canonical)
+            self.store.put(config.keyring.sha256, config.keyring.source())
         except OSError as error:
             _log.error("config_not_kept", why=str(error), hint="new orders are refused; cancels pass")
-            return stand(self.settings, standing.keyring, standing.issuers, policies=None)
-        return standing
+            return config_of(self.settings, config.keyring, config.issuers, policies=None)
+        return config
 
-    def _count(self, standing: Standing, recovered: Recovered) -> tuple[Standing, Counting | None]:
+    def _count(self, config: ActiveConfig, recovered: Recovered) -> tuple[ActiveConfig, Counting | None]:
         """Makes the counters of limits that the last run did not have; if that fails, new orders are refused."""
         is_whole = not recovered.is_lost and recovered.over is None
         before = recovered.config_sha256 if is_whole else None
         until, now = self.journal.last_seq, self.clock.wall()
         try:
-            return standing, counted.at_start(self.directory, standing, before=before, until=until, now=now)
+            return config, counted.at_start(self.directory, config, before=before, until=until, now=now)
         except JournalFault as fault:
             _log.error("counters_not_rebuilt", why=str(fault), hint="new orders are refused; cancels pass")
             self._uncounted = f"policies: what new limits count could not be made from the record: {fault}"
-            return self._kept(stand(self.settings, standing.keyring, standing.issuers, policies=None)), None
+            return self._kept(config_of(self.settings, config.keyring, config.issuers, policies=None)), None
 
-    def _build(self, standing: Standing, recovered: Recovered) -> None:
+    def _build(self, config: ActiveConfig, recovered: Recovered) -> None:
         self.desk, self._client = desk_over(
             (self.journal, recovered),
-            standing,
+            config,
             self.directory,
             daemon=self.trust if self._daemon is None else self._daemon,
             clock=self.clock,
@@ -188,7 +188,7 @@ class Guard:
         self.relay = Relay(self.recorder, self.trust, on_trade=self.reconciler.traded, seeing=self._seeing)
         self.changes = Changes(
             self.desk,
-            self.shelf,
+            self.store,
             cancelling=self.pipeline.cancelling,
             policy_change=recovered.policy_change,
             rehearse=Rehearsal(self.directory, self.clock),
@@ -206,9 +206,9 @@ class Guard:
 
     def _concerns(self) -> tuple[str, ...]:
         """Why no policies are in force although their files are right."""
-        return (self._uncounted,) if self._uncounted and self.desk.standing.policies is None else ()
+        return (self._uncounted,) if self._uncounted and self.desk.config.policies is None else ()
 
-    async def _record_start(self, standing: Standing, recovered: Recovered) -> None:
+    async def _record_start(self, config: ActiveConfig, recovered: Recovered) -> None:
         """Records the start, what was found and what is in force, on the disk before the doors open.
 
         A disk that fails does not keep the doors shut: new orders are refused then, and cancels pass.
@@ -219,7 +219,7 @@ class Guard:
         loose = self.desk.weakened = (*weakened(self.settings), *await self._side_doors(), *unproven)
         t_us = self.clock.t_us()
         counts = self._counts
-        records = first_records(recovered, standing, self.directory, weakened=loose, t_us=t_us, counts=counts)
+        records = first_records(recovered, config, self.directory, weakened=loose, t_us=t_us, counts=counts)
         if recovered.vkey != journal.vkey:
             records.insert(0, ("vkey", journal.introduction()))
         try:
@@ -293,7 +293,7 @@ class Guard:
             clock=self.clock,
             retention=retention,
             run=self._run,
-            in_force=lambda: self.desk.standing.named,
+            in_force=lambda: self.desk.config.named,
         )
         services = {
             "reconcile": self.reconciler.run,

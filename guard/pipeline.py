@@ -83,16 +83,16 @@ class Pipeline:
         if isinstance(endpoint, Refusal):
             return None if is_question(visit.call) else refused(self.recorder, visit, endpoint)
         visit.endpoint, visit.effect = endpoint, endpoint.effect
-        stranger = self.hooks.identify(visit)
-        if stranger is not None:
-            return turned_away(self.recorder, visit, stranger)
+        denied = self.hooks.identify(visit)
+        if denied is not None:
+            return turned_away(self.recorder, visit, denied)
         intent = self.hooks.parse(endpoint, visit.call.body)
         if isinstance(intent, Refusal):
             return refused(self.recorder, visit, misunderstood(endpoint, visit.principal, intent))
         if type(intent) in CANCELS:
             visit.effect = _CANCEL
-        crowded = admitted(self.desk, visit)
-        return intent if crowded is None else refused(self.recorder, visit, crowded)
+        too_many = admitted(self.desk, visit)
+        return intent if too_many is None else refused(self.recorder, visit, too_many)
 
     async def walk(self, visit: Visit, entered: Intent | Reply | Exception | None) -> Reply:
         """One of three roads: a question to the guard, a trade, anything else."""

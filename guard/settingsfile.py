@@ -108,13 +108,13 @@ def parse_settings(text: str, *, origin: str, root: str) -> tuple[Settings, list
     return reading.settings, reading.errors
 
 
-def _parsed(text: str, *, origin: str, root: str) -> "Reading":
+def _parsed(text: str, *, origin: str, root: str) -> "SettingsRead":
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        return Reading(Settings(root=root), [f"{origin}: not TOML: {error}"], _ALL)
+        return SettingsRead(Settings(root=root), [f"{origin}: not TOML: {error}"], _ALL)
     values, errors, wrong = _tables(raw, origin)
-    return Reading(Settings(**values, root=root), errors, wrong)  # type: ignore[arg-type]
+    return SettingsRead(Settings(**values, root=root), errors, wrong)  # type: ignore[arg-type]
 
 
 def _untold(settings: Settings, told: Iterable[str]) -> list[str]:
@@ -178,7 +178,7 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[str | None, list[str]
     return None, ["GUARD_DAEMON_KEY: must hold one key and nothing else"] if text else []
 
 
-class Reading(Struct):
+class SettingsRead(Struct):
     """What was read and what is wrong with it. `unread`: tables of which some keys have their defaults for that."""
 
     settings: Settings
@@ -186,7 +186,7 @@ class Reading(Struct):
     unread: frozenset[str] = frozenset()
 
 
-def read(config: Path | None, over: Overrides, environ: Mapping[str, str]) -> Reading:
+def read(config: Path | None, over: Overrides, environ: Mapping[str, str]) -> SettingsRead:
     """The settings of a start and every error. `config` None: `guard.toml` where it exists."""
     path = config or Path("guard.toml")
     root = str(path.parent.absolute())
@@ -198,7 +198,9 @@ def read(config: Path | None, over: Overrides, environ: Mapping[str, str]) -> Re
         if config is not None or not isinstance(error, FileNotFoundError):
             unreadable = [f"{path}: cannot be read: {why(error)}"]
     reading = (
-        Reading(Settings(root=root), unreadable, _ALL) if unreadable else _parsed(text, origin=str(path), root=root)
+        SettingsRead(Settings(root=root), unreadable, _ALL)
+        if unreadable
+        else _parsed(text, origin=str(path), root=root)
     )
     settings = apply(reading.settings, over)
     own, bad = _secret(settings, settings.daemon.key_file, "daemon.key_file")
@@ -207,7 +209,7 @@ def read(config: Path | None, over: Overrides, environ: Mapping[str, str]) -> Re
     settings = msgspec.structs.replace(settings, daemon_key=given or own, public_key=public)
     unread = reading.unread - {"keys"} if over.keys else reading.unread
     told = (error.removeprefix(f"{path}: ").partition(":")[0] for error in reading.errors)
-    return Reading(settings, [*reading.errors, *_untold(settings, told), *bad, *worse, *worst], unread)
+    return SettingsRead(settings, [*reading.errors, *_untold(settings, told), *bad, *worse, *worst], unread)
 
 
 def load(config: Path | None, over: Overrides, environ: Mapping[str, str]) -> Settings:

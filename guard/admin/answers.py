@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 
 from guard.access import unauthenticated
-from guard.admin.change import Change
+from guard.admin.change import ChangeResult
 from guard.codes import Code
 from guard.policy import PolicyError
 from guard.server import refusal_reply
@@ -30,7 +30,7 @@ def as_json(body: object, *, code: int = 200) -> web.Response:
 
 
 def as_refusal(
-    refusal: Refusal, *, decision: str, policy_sha256: str | None, change: Change | Settled | None = None
+    refusal: Refusal, *, decision: str, policy_sha256: str | None, change: ChangeResult | Settled | None = None
 ) -> web.Response:
     """A refusal, with what a change that was not made says of itself."""
     reply = refusal_reply(refusal, decision=decision, policy_sha256=policy_sha256)
@@ -40,7 +40,7 @@ def as_refusal(
     return web.Response(body=body, status=reply.status, headers=dict(reply.headers), content_type="application/json")
 
 
-def not_made(change: Change | Settled) -> Refusal | None:
+def not_made(change: ChangeResult | Settled) -> Refusal | None:
     """Why a change was not made, a reason for each error; None where it was, or waits for a second person."""
     if change.result == "ended":
         return unauthenticated("the key was revoked or ended while the change waited")

@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler
 from guard.access import authenticate, bearer_of, operator_reasons, still_valid, unauthenticated
 from guard.admin.answers import as_json, as_refusal, not_made
 from guard.admin.asked import fitting, if_match
-from guard.admin.change import Change, Who
+from guard.admin.change import ChangeResult, Who
 from guard.admin.changes import Changes
 from guard.admin.health import degraded, status, trading
 from guard.admin.hosts import is_own_name
@@ -27,7 +27,7 @@ from guard.codes import Code
 from guard.errors import JournalFault
 from guard.journal import Policy
 from guard.loop.resting import aside
-from guard.server import Bounds
+from guard.server import EdgeBounds
 from guard.settings import address
 from guard.terms import Principal, Refusal, refuse
 from guard.tracking import SettleBody, Settled, settle_by_hand
@@ -70,7 +70,7 @@ class _Approve(msgspec.Struct, forbid_unknown_fields=True):
 class Routes:
     """The handlers over one desk."""
 
-    def __init__(self, recorder: Recorder, changes: Changes, bounds: Bounds) -> None:
+    def __init__(self, recorder: Recorder, changes: Changes, bounds: EdgeBounds) -> None:
         self._recorder = recorder
         self._bounds = bounds
         self._desk = recorder.desk
@@ -118,14 +118,14 @@ class Routes:
 
     async def policy(self, _: web.Request, __: Principal) -> web.Response:
         """The policies in force, and what waits for a second person, with what it would have done in the last day."""
-        standing, policy_change = self._desk.standing, self._changes.policies.policy_change
-        policies = msgspec.Raw(standing.policies.source()) if standing.policies else []
+        config, policy_change = self._desk.config, self._changes.policies.policy_change
+        policies = msgspec.Raw(config.policies.source()) if config.policies else []
         pending = await self._changes.policies.rehearsal()
         return as_json(
             {
-                "sha256": standing.policy_sha256 or None,
+                "sha256": config.policy_sha256 or None,
                 "policies": policies,
-                "shadows": [doc.id for doc in standing.policies.shadow_docs] if standing.policies else [],
+                "shadows": [doc.id for doc in config.policies.shadow_docs] if config.policies else [],
                 "until": None if policy_change.temporary is None else policy_change.temporary.until,
                 "pending": None if pending is None else _waiting(*pending),
             }
@@ -201,13 +201,13 @@ class Routes:
     def _caller(self, request: web.Request) -> Principal | Refusal:
         if len(request.headers.getall("Authorization", [])) > 1:
             return refuse(Code.BAD_HEADER, "Authorization is sent once")
-        standing = self._desk.standing
+        config = self._desk.config
         bearer = bearer_of(request.headers.get("Authorization"))
-        return authenticate(standing.keyring, bearer, now=self._desk.clock.wall(), issuers=standing.issuers)
+        return authenticate(config.keyring, bearer, now=self._desk.clock.wall(), issuers=config.issuers)
 
     def _may_look(self, request: web.Request) -> Refusal | None:
         """Nobody needs a key where looking is open; one that is presented must be right all the same."""
-        settings = self._desk.standing.settings
+        settings = self._desk.config.settings
         is_open = settings.ops.open or is_loopback(settings.listen.ops)
         if is_open and "Authorization" not in request.headers:
             return None
@@ -231,19 +231,19 @@ class Routes:
                 raw = await request.read()
         except TimeoutError:
             return self.refused(refuse(Code.REQUEST_TIMEOUT, "the body did not arrive in time"))
-        standing = self._desk.standing
-        if not still_valid(standing.keyring, by, now=self._desk.clock.wall(), issuers=standing.issuers):
+        config = self._desk.config
+        if not still_valid(config.keyring, by, now=self._desk.clock.wall(), issuers=config.issuers):
             return self.refused(unauthenticated(f"key {by.id}: revoked or ended while its body was on the way"))
         found = fitting(raw, kind)
         return self.refused(found) if isinstance(found, Refusal) else found
 
-    def _told(self, change: Change | Settled) -> web.Response:
+    def _told(self, change: ChangeResult | Settled) -> web.Response:
         refusal = not_made(change)
         return as_json(change) if refusal is None else self.refused(refusal, change)
 
-    def refused(self, refusal: Refusal, change: Change | Settled | None = None) -> web.Response:
+    def refused(self, refusal: Refusal, change: ChangeResult | Settled | None = None) -> web.Response:
         """The one body of every refusal, with what a change that was not made says of itself."""
-        sha256 = self._desk.standing.policy_sha256 or None
+        sha256 = self._desk.config.policy_sha256 or None
         return as_refusal(refusal, decision=self._desk.clock.new_id(), policy_sha256=sha256, change=change)
 
     @web.middleware
@@ -252,7 +252,7 @@ class Routes:
         if request.version not in {HttpVersion10, HttpVersion11}:  # what aiohttp takes for others may be anything
             return self.refused(refuse(Code.HTTP_VERSION, "only HTTP/1.1 and 1.0 are spoken here"))
         hosts = request.headers.getall("Host", [])
-        if len(hosts) != 1 or not is_own_name(hosts[0], address(self._desk.standing.settings.listen.ops)):
+        if len(hosts) != 1 or not is_own_name(hosts[0], address(self._desk.config.settings.listen.ops)):
             return self.refused(refuse(Code.BAD_HEADER, "Host is not this listener's name"))
         try:
             return await handler(request)
@@ -284,7 +284,7 @@ def _waiting(record: Policy, replay: Mapping[str, object] | None) -> dict[str, o
     }
 
 
-def build_app(recorder: Recorder, changes: Changes, bounds: Bounds) -> web.Application:
+def build_app(recorder: Recorder, changes: Changes, bounds: EdgeBounds) -> web.Application:
     """The application of the ops listener."""
     routes = Routes(recorder, changes, bounds)
     app = web.Application(middlewares=[routes.guard_host], client_max_size=BODY_BYTES_MAX)

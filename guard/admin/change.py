@@ -7,15 +7,15 @@ from typing import Final, Literal
 from msgspec import Struct, structs
 
 from guard.access import Keyring, still_valid
+from guard.activeconfig import ActiveConfig
 from guard.errors import JournalFault
 from guard.journal import Journal
-from guard.standing import Standing
 from guard.terms import Principal
 
 Result = Literal["applied", "unchanged", "pending", "refused", "stale", "ended", "unrecorded"]
 
 
-class Change(Struct, frozen=True):
+class ChangeResult(Struct, frozen=True):
     """`result`: applied, unchanged, pending (a second person has to approve), or not made, with every error.
 
     Not made: refused, stale, or `ended`, the key that asked for it.
@@ -43,14 +43,16 @@ class Who(Struct, frozen=True):
     reason: str | None = None
     key: Principal | None = None
 
-    def ended(self, standing: Standing, *, now: datetime, sha256: str) -> Change | None:
+    def ended(self, config: ActiveConfig, *, now: datetime, sha256: str) -> ChangeResult | None:
         """That the key was revoked or has ended while the change waited for its turn; None where it stands."""
-        if self.key is None or still_valid(standing.keyring, self.key, now=now, issuers=standing.issuers):
+        if self.key is None or still_valid(config.keyring, self.key, now=now, issuers=config.issuers):
             return None
-        return Change("ended", sha256, errors=(f"key {self.key.id} was revoked or has ended; nothing has changed",))
+        return ChangeResult(
+            "ended", sha256, errors=(f"key {self.key.id} was revoked or has ended; nothing has changed",)
+        )
 
 
-class Moved(Struct, frozen=True):
+class ConfigMove(Struct, frozen=True):
     """The records of keys.json in which two versions differ, by id."""
 
     added: tuple[str, ...]
@@ -58,7 +60,7 @@ class Moved(Struct, frozen=True):
     changed: tuple[str, ...]
 
     @classmethod
-    def between(cls, old: Keyring, new: Keyring) -> "Moved":
+    def between(cls, old: Keyring, new: Keyring) -> "ConfigMove":
         """From one keys file to the next."""
         was, now = old.by_id, new.by_id
         return cls(
@@ -73,10 +75,10 @@ class Moved(Struct, frozen=True):
         return tuple(f"key {name} {what}" for what, names in named for name in names)
 
 
-NOTHING_MOVED: Final = Moved((), (), ())
+NOTHING_MOVED: Final = ConfigMove((), (), ())
 
 
-async def on_record(journal: Journal, change: Change) -> Change:
+async def on_record(journal: Journal, change: ChangeResult) -> ChangeResult:
     """The change, once its record is on the disk; where it cannot be, the change is in force and says so."""
     if change.result not in {"applied", "pending"}:
         return change

@@ -8,17 +8,17 @@ from weakref import ref
 import structlog
 from msgspec import structs
 
-from guard.admin.change import NOTHING_MOVED, Change, Moved, Who, on_record
+from guard.activeconfig import ActiveConfig, build_policies, config_of, load_keys, pieces_of, warmed
+from guard.admin.change import NOTHING_MOVED, ChangeResult, ConfigMove, Who, on_record
 from guard.admin.policies import PolicyChanges, Rehearse
 from guard.admin.recount import NotRebuilt, Recount
 from guard.admin.recounting import Recounting
 from guard.admin.trading import StateBody, set_state
 from guard.errors import JournalFault, SettingsFault
 from guard.journal import Keys, plain
-from guard.journal.shelf import Shelf
+from guard.journal.configstore import ConfigStore
 from guard.loop.resting import aside, let_go, uncollected
 from guard.policychange import PolicyChangeState
-from guard.standing import Standing, build_policies, load_keys, pieces_of, stand, warmed
 from guard.terms import Principal
 from guard.walk.cancelling import Cancelling
 from guard.walk.desk import Desk
@@ -32,7 +32,7 @@ class Changes:
     def __init__(
         self,
         desk: Desk,
-        shelf: Shelf,
+        store: ConfigStore,
         *,
         cancelling: Cancelling,
         policy_change: PolicyChangeState,
@@ -41,32 +41,32 @@ class Changes:
     ) -> None:
         self._desk = desk
         self._cancelling = cancelling
-        self._shelf = shelf
+        self._store = store
         self._after_keys = after_keys
         self._turn = asyncio.Lock()
-        self.recounting = Recounting(desk, shelf, desk.directory)
+        self.recounting = Recounting(desk, store, desk.directory)
         self.policies = PolicyChanges(
-            desk, shelf, turn=self._turn, policy_change=policy_change, rehearse=rehearse, recounting=self.recounting
+            desk, store, turn=self._turn, policy_change=policy_change, rehearse=rehearse, recounting=self.recounting
         )
 
     # ------------------------------------------------------------ keys
 
-    async def reload_keys(self, who: Who, *, if_match: frozenset[str] | None = None) -> Change:
+    async def reload_keys(self, who: Who, *, if_match: frozenset[str] | None = None) -> ChangeResult:
         """Read keys.json and the issuers anew; the policies stay, the keys' own limits follow their records.
 
         Keys that are taken away do not wait while the past is read for a reload of policies.
         """
-        standing = self._desk.standing
-        is_named = if_match is None or standing.keyring.sha256 in if_match
-        is_urgent = self._turn.locked() and is_named and await aside(self._takes_away, standing)
-        del standing
+        config = self._desk.config
+        is_named = if_match is None or config.keyring.sha256 in if_match
+        is_urgent = self._turn.locked() and is_named and await aside(self._takes_away, config)
+        del config
         async with self.recounting.ahead(self._turn) if is_urgent else self._turn:
-            was = self._desk.standing
+            was = self._desk.config
             ended = who.ended(was, now=self._desk.clock.wall(), sha256=was.keyring.sha256)
             if ended is not None:
                 return ended
             if if_match is not None and was.keyring.sha256 not in if_match:
-                return Change("stale", was.keyring.sha256, errors=("the keys in force are not those you named",))
+                return ChangeResult("stale", was.keyring.sha256, errors=("the keys in force are not those you named",))
             with uncollected() as made:
                 change = await self._keys(was, who)
                 made.stays = change.result == "applied"
@@ -78,20 +78,20 @@ class Changes:
             self._after_keys()
         return await on_record(self._desk.journal, change)
 
-    async def _keys(self, was: Standing, who: Who) -> Change:
+    async def _keys(self, was: ActiveConfig, who: Who) -> ChangeResult:
         old = was.keyring
         try:
-            standing, moved = (await aside(self._standing_with_keys, was)).pop()
+            config, moved = (await aside(self._config_with_keys, was)).pop()
         except SettingsFault as fault:
             self._refused(old.sha256, tuple(fault.errors), who=who)
-            return Change("refused", old.sha256, errors=tuple(fault.errors))
-        if standing is None:
-            return Change("unchanged", old.sha256)
-        self._desk.metrics.know_keys(record.name for record in standing.keyring.records)
-        async with self.recounting.at_best(standing) as recount:
-            return self._swap(standing, moved, who=who, recount=recount)
+            return ChangeResult("refused", old.sha256, errors=tuple(fault.errors))
+        if config is None:
+            return ChangeResult("unchanged", old.sha256)
+        self._desk.metrics.know_keys(record.name for record in config.keyring.records)
+        async with self.recounting.at_best(config) as recount:
+            return self._swap(config, moved, who=who, recount=recount)
 
-    def _standing_with_keys(self, was: Standing) -> list[tuple[Standing | None, Moved]]:
+    def _config_with_keys(self, was: ActiveConfig) -> list[tuple[ActiveConfig | None, ConfigMove]]:
         """The policies of before with the keys of the file, kept by hash, and in which records these differ.
 
         None where they are what they were. In a list, for the thread holds on to its answer. Raises SettingsFault with
@@ -105,14 +105,14 @@ class Changes:
         if dict(keyring.by_grant) == dict(was.keyring.by_grant) and issuers.each == was.issuers.each:
             return [(None, NOTHING_MOVED)]
         policies = None if was.policies is None else warmed(built, keyring, now=now)
-        standing = stand(was.settings, keyring, issuers, policies=policies)
+        config = config_of(was.settings, keyring, issuers, policies=policies)
         with contextlib.suppress(OSError):
-            self._shelf.put(keyring.sha256, keyring.source())
-            self._shelf.put(standing.config_sha256, standing.config)
-        return [(standing, Moved.between(was.keyring, keyring))]
+            self._store.put(keyring.sha256, keyring.source())
+            self._store.put(config.config_sha256, config.canonical)
+        return [(config, ConfigMove.between(was.keyring, keyring))]
 
     @staticmethod
-    def _takes_away(was: Standing) -> bool:
+    def _takes_away(was: ActiveConfig) -> bool:
         """Whether a key or issuer in force is another in the files, or gone; what cannot be used takes none away."""
         try:
             keyring, issuers = load_keys(was.settings)
@@ -123,28 +123,30 @@ class Changes:
 
     # ------------------------------------------------------------ trading state
 
-    async def set_state(self, body: StateBody, *, by: str, principal: Principal | None = None) -> Change:
+    async def set_state(self, body: StateBody, *, by: str, principal: Principal | None = None) -> ChangeResult:
         """Durable before it is acknowledged, in force at once."""
         return await set_state(self._desk, self._cancelling, body, by=by, principal=principal)
 
     # ------------------------------------------------------------ swap and record
 
-    def _swap(self, standing: Standing, moved: Moved, *, who: Who, recount: Recount | NotRebuilt | None) -> Change:
+    def _swap(
+        self, config: ActiveConfig, moved: ConfigMove, *, who: Who, recount: Recount | NotRebuilt | None
+    ) -> ChangeResult:
         """One synchronous step: the record is appended, then the one reference and the new counters change."""
-        sha256, changes = standing.keyring.sha256, moved.words()
+        sha256, changes = config.keyring.sha256, moved.words()
         record = structs.replace(self._record(sha256, "applied", who=who), **structs.asdict(moved))
         if recount is not None:
             record = structs.replace(record, targets=recount.at_best(), batch=recount.batch, errors=recount.errors)
         try:
             self._append(record)
         except JournalFault as fault:
-            return Change("unrecorded", sha256, errors=(str(fault),))
-        self._desk.standing = standing
+            return ChangeResult("unrecorded", sha256, errors=(str(fault),))
+        self._desk.config = config
         if recount is None:
-            return Change("applied", sha256, changes=changes)
+            return ChangeResult("applied", sha256, changes=changes)
         recount.take_over(t_us=record.t)
         counters, warnings = recount.counters, recount.warnings
-        return Change("applied", sha256, changes=changes, counters=counters, warnings=warnings)
+        return ChangeResult("applied", sha256, changes=changes, counters=counters, warnings=warnings)
 
     def _refused(self, sha256: str, errors: tuple[str, ...], *, who: Who) -> None:
         try:
@@ -154,7 +156,7 @@ class Changes:
 
     def _record(self, sha256: str, result: str, *, who: Who) -> Keys:
         t_us, reason = self._desk.clock.t_us(), plain(who.reason) if who.reason else None
-        was = self._desk.standing.keyring.sha256
+        was = self._desk.config.keyring.sha256
         return Keys(t=t_us, result=result, sha256=sha256, from_sha256=was, by=who.by, reason=reason)
 
     def _append(self, record: Keys) -> None:

@@ -15,13 +15,13 @@ from guard.admin.change import Who
 from guard.journal import Policy, plain
 from guard.pieces import in_pieces
 from guard.policy import PolicyDoc, PolicySet
-from guard.policy.diff import Change, compare, verdict
+from guard.policy.diff import RuleChange, compare, verdict
 
 WORDS_MAX: Final = 50  # changes that a record holds in words; the texts themselves are kept beside it
 PERSON: Final = (
     "a change that is looser, or may be, is asked for by a person with a reason: guard policy reload --reason"
 )
-FIRST: Final = Change(
+FIRST: Final = RuleChange(
     policy="",
     rule="",
     kind="looser",
@@ -37,7 +37,7 @@ class Compared(Struct, frozen=True):
     `told` is for the answer: put together beside the loop, as the comparison is, for there may be thousands.
     """
 
-    changes: tuple[Change, ...] = ()
+    changes: tuple[RuleChange, ...] = ()
     kind: str = "neutral"
     told: tuple[dict[str, str], ...] = ()
 
@@ -58,7 +58,7 @@ def held_against(before: PolicySet | None, after: PolicySet) -> Compared:
     return Compared(changes, verdict(changes), tuple(map(_told, in_pieces(changes))))
 
 
-def _told(change: Change) -> dict[str, str]:
+def _told(change: RuleChange) -> dict[str, str]:
     return {
         "policy": change.policy,
         "rule": change.rule,

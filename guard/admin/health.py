@@ -23,7 +23,7 @@ def degraded(desk: Desk) -> tuple[str, ...]:
             desk.is_daemon_up is False and not desk.circuits.opened(),
             "daemon: did not answer the last time it was asked",
         ),
-        (desk.standing.policies is None, "policies: none could be loaded; new orders are refused"),
+        (desk.config.policies is None, "policies: none could be loaded; new orders are refused"),
         (desk.is_halted, "a HALT file lies in the state directory: reads and cancels only, until it is removed"),
         (
             bool(stopped),
@@ -50,27 +50,27 @@ def _left_alone(desk: Desk, name: str, circuit: Circuit) -> str:
 
 def status(desk: Desk) -> dict[str, object]:
     """The whole picture for `/status`, without secrets."""
-    standing = desk.standing
-    ends = standing.policies.ends if standing.policies else {}
+    config = desk.config
+    ends = config.policies.ends if config.policies else {}
     wall = desk.clock.wall()
     over = {name: end for name, end in ends.items() if datetime.fromisoformat(end) <= wall}
     return {
         "version": __version__,
-        "listen": desk.listening or {"data": standing.settings.listen.data, "ops": standing.settings.listen.ops},
+        "listen": desk.listening or {"data": config.settings.listen.data, "ops": config.settings.listen.ops},
         "draining": desk.is_draining,
         "degraded": degraded(desk),
         "weakened": desk.weakened,
         "trading": trading(desk),
         "policies": {
-            "sha256": standing.policy_sha256 or None,
-            "ids": [doc.id for doc in standing.policies.docs] if standing.policies else [],
-            "shadows": [doc.id for doc in standing.policies.shadow_docs] if standing.policies else [],
+            "sha256": config.policy_sha256 or None,
+            "ids": [doc.id for doc in config.policies.docs] if config.policies else [],
+            "shadows": [doc.id for doc in config.policies.shadow_docs] if config.policies else [],
             "expiring": {name: end for name, end in ends.items() if name not in over},
             "expired": over,  # in `ids` and the hash for as long as its file is there, and binding nobody
-            "warnings": standing.policies.warnings if standing.policies else (),
+            "warnings": config.policies.warnings if config.policies else (),
         },
-        "config_sha256": standing.config_sha256,
-        "keys": len(standing.keyring.records),
+        "config_sha256": config.config_sha256,
+        "keys": len(config.keyring.records),
         "journal": {
             "failed": desk.journal.failed,
             "seq": desk.journal.last_seq,
@@ -78,7 +78,7 @@ def status(desk: Desk) -> dict[str, object]:
             "space": desk.journal.space,
         },
         "daemon": {
-            "url": standing.settings.daemon.url,
+            "url": config.settings.daemon.url,
             "up": desk.is_daemon_up,
             "left_alone": [name for name, _ in desk.circuits.opened()],
         },
@@ -94,7 +94,7 @@ def trading(desk: Desk) -> dict[str, object]:
         {"state": r.state, "keys": r.keys, "accounts": r.accounts, "markets": r.markets, "reason": r.reason, "by": r.by}
         for r in desk.state.trading.values()
     ]
-    enabled = desk.standing.settings.trading.enabled
+    enabled = desk.config.settings.trading.enabled
     return {"state": for_everyone(desk), "enabled": enabled, "halt_file": desk.is_halted, "rules": rules}
 
 

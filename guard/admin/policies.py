@@ -14,19 +14,19 @@ from weakref import ref
 import msgspec
 import structlog
 
+from guard.activeconfig import ActiveConfig, config_of, keep, pieces_of
 from guard.admin import recorded, sets
-from guard.admin.change import Change, Who, on_record
+from guard.admin.change import ChangeResult, Who, on_record
 from guard.admin.control import PERSON, Compared, held_against, may_approve
-from guard.admin.recorded import Asked
+from guard.admin.recorded import ProposedChange
 from guard.admin.recount import NotRebuilt, Recount
 from guard.admin.recounting import Recounting
 from guard.errors import JournalFault
 from guard.journal import Policy
-from guard.journal.shelf import Shelf
+from guard.journal.configstore import ConfigStore
 from guard.loop.resting import Pieces, aside, let_go, uncollected
 from guard.policy import PolicyError, PolicySet
 from guard.policychange import PolicyChangeState
-from guard.standing import Standing, keep, pieces_of, stand
 from guard.walk.desk import Desk
 
 OTHER_END: Final = (
@@ -51,7 +51,7 @@ class PolicyChanges:
     def __init__(
         self,
         desk: Desk,
-        shelf: Shelf,
+        store: ConfigStore,
         *,
         turn: asyncio.Lock,
         policy_change: PolicyChangeState,
@@ -60,7 +60,7 @@ class PolicyChanges:
     ) -> None:
         self._desk = desk
         self._recounting = recounting
-        self._shelf = shelf
+        self._store = store
         self._turn = turn
         self._rehearse = rehearse
         self._rehearsed: dict[str, Mapping[str, object]] = {}
@@ -74,18 +74,20 @@ class PolicyChanges:
 
     async def reload(
         self, who: Who, *, if_match: frozenset[str] | None = None, until: datetime | None = None
-    ) -> Change:
+    ) -> ChangeResult:
         """What the directory says, in force or pending. Any error keeps the policies in force.
 
         What was in force for a time and has ended is no change where nobody asks: a signal, or files that are watched.
         """
         async with self._turn:
-            was = self._desk.standing
+            was = self._desk.config
             ended = who.ended(was, now=self._desk.clock.wall(), sha256=was.policy_sha256)
             if ended is not None:
                 return ended
             if if_match is not None and was.policy_sha256 not in if_match:
-                return Change("stale", was.policy_sha256, errors=("the policies in force are not those you named",))
+                return ChangeResult(
+                    "stale", was.policy_sha256, errors=("the policies in force are not those you named",)
+                )
             with uncollected() as made:
                 change = await self._reloaded(was, who, until)
                 made.stays = change.result == "applied"
@@ -94,13 +96,13 @@ class PolicyChanges:
                 await let_go(self._left_over, old)
         return await on_record(self._desk.journal, self._counted(change, who))
 
-    async def approve(self, sha256: str, who: Who) -> Change:
+    async def approve(self, sha256: str, who: Who) -> ChangeResult:
         """A second person's word for what waits; what it would have done in the last day is shown before."""
         pending = self.policy_change.pending
         if pending is not None and pending.sha256 == sha256:
             await self.rehearsal()
         async with self._turn:
-            was, pending = self._desk.standing, self.policy_change.pending
+            was, pending = self._desk.config, self.policy_change.pending
             ended = who.ended(was, now=self._desk.clock.wall(), sha256=was.policy_sha256)
             if ended is not None:  # the rehearsal takes its time
                 return ended
@@ -110,9 +112,9 @@ class PolicyChanges:
                 built = None if against is not None else await self._kept(was, sha256)
                 if pending is None or built is None:
                     errors = (against or "its texts are not kept; reload again",)
-                    return Change("refused", was.policy_sha256, errors=errors)
+                    return ChangeResult("refused", was.policy_sha256, errors=errors)
                 found = await aside(held_against, was.policies, built)
-                change = await self._applied(Asked(was, built, found, who, until=pending.until, asked=pending))
+                change = await self._applied(ProposedChange(was, built, found, who, until=pending.until, asked=pending))
                 made.stays = change.result == "applied"
                 old = ref(was) if made.stays else None
                 del was, built
@@ -127,8 +129,8 @@ class PolicyChanges:
             over = self.policy_change.temporary
             if over is not None and self.policy_change.is_due(self._desk.clock.wall()):
                 with uncollected() as made:
-                    old = ref(self._desk.standing)
-                    await self._reverted(self._desk.standing, over)
+                    old = ref(self._desk.config)
+                    await self._reverted(self._desk.config, over)
                     made.stays = True
                     await let_go(self._left_over, old)
 
@@ -144,7 +146,7 @@ class PolicyChanges:
 
     # ------------------------------------------------------------ the steps
 
-    async def _reloaded(self, was: Standing, who: Who, until: datetime | None) -> Change:
+    async def _reloaded(self, was: ActiveConfig, who: Who, until: datetime | None) -> ChangeResult:
         loaded = (await aside(sets.load, was, now=self._desk.clock.wall())).pop()
         built = loaded.built
         if isinstance(built, list):
@@ -153,25 +155,25 @@ class PolicyChanges:
         endless = None if until is None else self._endless(was, built, until, is_same=is_same)
         if endless is not None:
             self._left_over += built.pieces()
-            return Change("refused", was.policy_sha256, errors=(endless,))
+            return ChangeResult("refused", was.policy_sha256, errors=(endless,))
         if who.by is None and built.sha256 == self.policy_change.expired:
             _log.warning("policy_held_back", in_force=was.policy_sha256, on_disk=built.sha256, hint=AGAIN)
             self._left_over += built.pieces()
-            return Change("unchanged", was.policy_sha256)
+            return ChangeResult("unchanged", was.policy_sha256)
         if is_same:
             self._withdraw(was, who)
             self._left_over += built.pieces()
-            return Change("unchanged", built.sha256)
+            return ChangeResult("unchanged", built.sha256)
         try:
             await self._kept_beside(was, built, loaded.texts)
         except OSError as error:
-            return Change("unrecorded", was.policy_sha256, errors=(f"the policies could not be kept: {error}",))
-        asked = Asked(was, built, await aside(held_against, was.policies, built), who, until)
+            return ChangeResult("unrecorded", was.policy_sha256, errors=(f"the policies could not be kept: {error}",))
+        asked = ProposedChange(was, built, await aside(held_against, was.policies, built), who, until)
         if was.settings.policies.two_person and not asked.found.is_safe:
             return self._pending(asked)
         return await self._applied(asked)
 
-    def _endless(self, was: Standing, built: PolicySet, until: datetime, *, is_same: bool) -> str | None:
+    def _endless(self, was: ActiveConfig, built: PolicySet, until: datetime, *, is_same: bool) -> str | None:
         """Why this cannot end then; None where it can, or does so already."""
         over, wall = self.policy_change.temporary, self._desk.clock.wall()
         if until <= wall:
@@ -180,31 +182,31 @@ class PolicyChanges:
             return None if is_same and over.until == until else OTHER_END
         return NO_END if built.sha256 == was.policy_sha256 else None
 
-    async def _kept_beside(self, was: Standing, built: PolicySet, texts: Mapping[str, str]) -> None:
+    async def _kept_beside(self, was: ActiveConfig, built: PolicySet, texts: Mapping[str, str]) -> None:
         now = self._desk.clock.wall()
-        await aside(keep, was.settings, was.keyring, self._shelf, found=built, texts=texts, now=now)
+        await aside(keep, was.settings, was.keyring, self._store, found=built, texts=texts, now=now)
 
-    async def _kept(self, was: Standing, sha256: str) -> PolicySet | None:
-        return await aside(sets.kept, self._shelf, was, sha256, now=self._desk.clock.wall())
+    async def _kept(self, was: ActiveConfig, sha256: str) -> PolicySet | None:
+        return await aside(sets.kept, self._store, was, sha256, now=self._desk.clock.wall())
 
-    def _pending(self, asked: Asked) -> Change:
+    def _pending(self, asked: ProposedChange) -> ChangeResult:
         was, who, found = asked.was, asked.who, asked.found
         if not who.by or not who.reason or not who.reason.strip():
-            return Change("refused", was.policy_sha256, found.kind, changes=found.told, errors=(PERSON,))
+            return ChangeResult("refused", was.policy_sha256, found.kind, changes=found.told, errors=(PERSON,))
         fault = self._append(self._record(asked, "pending"))
         if fault is not None:
-            return Change("unrecorded", was.policy_sha256, errors=(fault,))
+            return ChangeResult("unrecorded", was.policy_sha256, errors=(fault,))
         self._rehearsed = {}
-        return Change("pending", asked.built.sha256, found.kind, changes=found.told, until=asked.until)
+        return ChangeResult("pending", asked.built.sha256, found.kind, changes=found.told, until=asked.until)
 
-    async def _applied(self, asked: Asked) -> Change:
+    async def _applied(self, asked: ProposedChange) -> ChangeResult:
         """One synchronous step at its end: the record is appended, then the one reference changes."""
         was, built, found = asked.was, asked.built, asked.found
-        standing = stand(was.settings, was.keyring, was.issuers, policies=built)
+        config = config_of(was.settings, was.keyring, was.issuers, policies=built)
         try:
-            await asyncio.to_thread(self._shelf.put, standing.config_sha256, standing.config)
+            await asyncio.to_thread(self._store.put, config.config_sha256, config.canonical)
         except OSError as error:
-            return Change("unrecorded", was.policy_sha256, errors=(f"the policies could not be kept: {error}",))
+            return ChangeResult("unrecorded", was.policy_sha256, errors=(f"the policies could not be kept: {error}",))
         record, warnings = self._record(asked, "applied"), list[str]()
         base = await self._base(asked)
         if base is not None:
@@ -212,20 +214,20 @@ class PolicyChanges:
             warnings.append(sentence)
         recount = None
         try:
-            async with self._recounting.of(standing, record.carried) as recount:
-                ended = asked.who.ended(self._desk.standing, now=self._desk.clock.wall(), sha256=was.policy_sha256)
+            async with self._recounting.of(config, record.carried) as recount:
+                ended = asked.who.ended(self._desk.config, now=self._desk.clock.wall(), sha256=was.policy_sha256)
                 if ended is not None:  # reading the past takes its time
                     return ended
                 record = self._counting(record, recount)
-                fault = self._swapped(standing, record, recount)
+                fault = self._swapped(config, record, recount)
         except JournalFault as unread:
             fault = f"the counters of the new limits could not be made from the record: {unread}; nothing has changed"
         if fault is not None:
-            return Change("unrecorded", was.policy_sha256, errors=(fault,))
+            return ChangeResult("unrecorded", was.policy_sha256, errors=(fault,))
         counters = () if recount is None else recount.counters
         warnings += recount.warnings if recount is not None else ()
         shown = self._rehearsed.get(built.sha256) if asked.asked else None
-        return Change(
+        return ChangeResult(
             "applied",
             built.sha256,
             found.kind,
@@ -243,22 +245,22 @@ class PolicyChanges:
             return record
         return msgspec.structs.replace(record, targets=recount.caught_up(), batch=recount.batch)
 
-    def _swapped(self, standing: Standing, record: Policy, recount: Recount | None) -> str | None:
+    def _swapped(self, config: ActiveConfig, record: Policy, recount: Recount | None) -> str | None:
         """In the same step: the record, the reference, the counters; the fault where it cannot be recorded."""
         fault = self._append(record)
         if fault is None:
-            self._swap(standing, recount, t_us=record.t)
+            self._swap(config, recount, t_us=record.t)
         return fault
 
-    def _swap(self, standing: Standing, recount: Recount | NotRebuilt | None, *, t_us: int) -> None:
-        self._left_over += pieces_of(self._desk.standing)
-        self._desk.standing = standing
-        self._desk.metrics.keep_policies(doc.id for doc in (standing.policies.all_docs if standing.policies else ()))
+    def _swap(self, config: ActiveConfig, recount: Recount | NotRebuilt | None, *, t_us: int) -> None:
+        self._left_over += pieces_of(self._desk.config)
+        self._desk.config = config
+        self._desk.metrics.keep_policies(doc.id for doc in (config.policies.all_docs if config.policies else ()))
         if recount is not None:
             recount.take_over(t_us=t_us)
             recount.put_on_traffic(t_us=t_us)
 
-    async def _base(self, asked: Asked) -> tuple[Policy, str] | None:
+    async def _base(self, asked: ProposedChange) -> tuple[Policy, str] | None:
         """A change on top of one that ends: it ends with it, unless it stands by itself beside what was before."""
         over = self.policy_change.temporary
         if over is None or over.back is None or asked.until is not None:
@@ -274,32 +276,32 @@ class PolicyChanges:
         )
         return record, sentence
 
-    async def _reverted(self, was: Standing, over: Policy) -> None:
+    async def _reverted(self, was: ActiveConfig, over: Policy) -> None:
         """Back to what was in force before; where that cannot be had, to nothing: new orders are refused then."""
         built = await self._kept(was, over.back or "")
-        standing = stand(was.settings, was.keyring, was.issuers, policies=built)
+        config = config_of(was.settings, was.keyring, was.issuers, policies=built)
         try:
-            await asyncio.to_thread(self._shelf.put, standing.config_sha256, standing.config)
+            await asyncio.to_thread(self._store.put, config.config_sha256, config.canonical)
         except OSError as error:
             _log.error("config_not_kept", why=str(error))
         found = Compared() if built is None else await aside(held_against, was.policies, built)
-        record = recorded.reverted(over, standing, found, t_us=self._desk.clock.t_us())
-        async with self._recounting.at_best(standing) as recount:
+        record = recorded.reverted(over, config, found, t_us=self._desk.clock.t_us())
+        async with self._recounting.at_best(config) as recount:
             if recount is not None:
                 targets, t_us = recount.at_best(), self._desk.clock.t_us()
                 lost = recount.errors
                 record = msgspec.structs.replace(record, t=t_us, targets=targets, batch=recount.batch, errors=lost)
             fault = self._append(record)
-            self._swap(standing, recount, t_us=record.t)
+            self._swap(config, recount, t_us=record.t)
         if fault is not None:  # a start finds the same end in the record, and goes back by itself
             self.policy_change.fold(record)
             _log.error("revert_not_recorded", why=fault)
-        _log.warning("policy_reverted", sha256=standing.policy_sha256, kind=found.kind, kept=built is not None)
+        _log.warning("policy_reverted", sha256=config.policy_sha256, kind=found.kind, kept=built is not None)
         self._desk.metrics.count("guard_policy_reloads_total", "reverted")
 
     # ------------------------------------------------------------ the record
 
-    def _record(self, asked: Asked, result: Literal["applied", "pending"]) -> Policy:
+    def _record(self, asked: ProposedChange, result: Literal["applied", "pending"]) -> Policy:
         shown = self._rehearsed.get(asked.built.sha256, {})
         return recorded.allowed(asked, result, shown, t_us=self._desk.clock.t_us())
 
@@ -313,11 +315,11 @@ class PolicyChanges:
         self.policy_change.fold(record)
         return None
 
-    def _refused(self, was: Standing, who: Who, errors: list[PolicyError]) -> Change:
+    def _refused(self, was: ActiveConfig, who: Who, errors: list[PolicyError]) -> ChangeResult:
         self._note(recorded.refused(was, who, errors, t_us=self._desk.clock.t_us()))
-        return Change("refused", was.policy_sha256, errors=tuple(msgspec.to_builtins(error) for error in errors))
+        return ChangeResult("refused", was.policy_sha256, errors=tuple(msgspec.to_builtins(error) for error in errors))
 
-    def _withdraw(self, was: Standing, who: Who) -> None:
+    def _withdraw(self, was: ActiveConfig, who: Who) -> None:
         """The files say again what is in force: what waited is asked for no more."""
         if self.policy_change.pending is not None:
             self._note(recorded.withdrawn(self.policy_change.pending, was, who, t_us=self._desk.clock.t_us()))
@@ -328,7 +330,7 @@ class PolicyChanges:
         if fault is not None:
             _log.error("reload_not_recorded", result=record.result, why=fault)
 
-    def _counted(self, change: Change, who: Who) -> Change:
+    def _counted(self, change: ChangeResult, who: Who) -> ChangeResult:
         self.last_ok = change.result in {"applied", "unchanged", "pending"}
         if self.last_ok:
             self.last_success_s = self._desk.clock.wall().timestamp()

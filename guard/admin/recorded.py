@@ -6,17 +6,17 @@ from typing import Literal
 
 from msgspec import Struct
 
+from guard.activeconfig import ActiveConfig
 from guard.admin.change import Who
 from guard.admin.control import Compared, carried, summary
 from guard.journal import Policy, plain
 from guard.policy import PolicyError, PolicySet
-from guard.standing import Standing
 
 
-class Asked(Struct, frozen=True):
+class ProposedChange(Struct, frozen=True):
     """A change that may be applied: from what, to what, and how it was come to."""
 
-    was: Standing
+    was: ActiveConfig
     built: PolicySet
     found: Compared
     who: Who
@@ -24,7 +24,9 @@ class Asked(Struct, frozen=True):
     asked: Policy | None = None
 
 
-def allowed(asked: Asked, result: Literal["applied", "pending"], shown: Mapping[str, object], *, t_us: int) -> Policy:
+def allowed(
+    asked: ProposedChange, result: Literal["applied", "pending"], shown: Mapping[str, object], *, t_us: int
+) -> Policy:
     """It is in force now, or waits for a second person, who was `shown` what it would have done."""
     who, first, in_force = asked.who, asked.asked, asked.was.policy_sha256
     return Policy(
@@ -45,7 +47,7 @@ def allowed(asked: Asked, result: Literal["applied", "pending"], shown: Mapping[
     )
 
 
-def refused(was: Standing, who: Who, errors: Sequence[PolicyError], *, t_us: int) -> Policy:
+def refused(was: ActiveConfig, who: Who, errors: Sequence[PolicyError], *, t_us: int) -> Policy:
     """What the directory says is wrong: what is in force stays."""
     told, sha256 = tuple(str(error) for error in errors), was.policy_sha256
     return Policy(
@@ -53,7 +55,7 @@ def refused(was: Standing, who: Who, errors: Sequence[PolicyError], *, t_us: int
     )
 
 
-def withdrawn(pending: Policy, was: Standing, who: Who, *, t_us: int) -> Policy:
+def withdrawn(pending: Policy, was: ActiveConfig, who: Who, *, t_us: int) -> Policy:
     """What waited is asked for no more."""
     return Policy(
         t=t_us,
@@ -65,12 +67,12 @@ def withdrawn(pending: Policy, was: Standing, who: Who, *, t_us: int) -> Policy:
     )
 
 
-def reverted(over: Policy, standing: Standing, found: Compared, *, t_us: int) -> Policy:
+def reverted(over: Policy, config: ActiveConfig, found: Compared, *, t_us: int) -> Policy:
     """What was in force for a time has ended, and gave way to this."""
     return Policy(
         t=t_us,
         result="reverted",
-        sha256=standing.policy_sha256,
+        sha256=config.policy_sha256,
         from_sha256=over.sha256,
         by="expiry",
         reason=f"until {over.until:%Y-%m-%dT%H:%M:%SZ}" if over.until else None,

@@ -19,7 +19,7 @@ from msgspec import Raw, Struct
 from guard.errors import JournalFault
 from guard.journal import Counters, plain
 from guard.journal.entries import ABSENT
-from guard.limits import Graft, Staging, State, pieces, together
+from guard.limits import Graft, Staging, State, merge_grafts, split_long_logs
 from guard.loop.resting import Pieces, let_go
 from guard.recovery.readback import PART_ORDERS, PART_STAMPS
 from guard.replay.counting import Counting
@@ -105,13 +105,13 @@ class Recount:
 
     async def _told(self, part: Graft) -> None:
         """Takes up one part more; what has come to enough for a record is recorded, once the queue is short."""
-        self._part = together((self._part, part))
+        self._part = merge_grafts((self._part, part))
         self._names = self._first(part)
         stamps = sum(len(log.stamps) for log in self._part.logs.values())
         if len(self._part.holders) < PART_ORDERS and len(self._part.logs) < PART_CELLS and stamps < PART_STAMPS:
             return
         journal, part, self._part = self._desk.journal, self._part, Graft()
-        for piece in pieces(part):
+        for piece in split_long_logs(part):
             await asyncio.sleep(0)  # a record has a turn of the loop for itself
             while journal.queue_records > QUEUE_MAX and journal.failed is None:  # noqa: ASYNC110 - a thread writes
                 await asyncio.sleep(_PAUSE_S)
@@ -144,8 +144,8 @@ class Recount:
         """
         while self._tail:
             self._fold(SLICE_MAX_S)
-        self._rest = together((self._part, self._staging.rest()))
-        *long, last = pieces(self._rest)
+        self._rest = merge_grafts((self._part, self._staging.rest()))
+        *long, last = split_long_logs(self._rest)
         for piece in long:
             self._append(piece)
         return ABSENT if last.is_empty else self._encoded(last)

@@ -14,9 +14,10 @@ from typing import Final
 
 import structlog
 
+from guard.activeconfig import ActiveConfig
 from guard.admin.recount import FROM_NOW, NOT_REBUILT, NotRebuilt, Recount, Tail
 from guard.errors import JournalFault
-from guard.journal.shelf import Shelf
+from guard.journal.configstore import ConfigStore
 from guard.loop.beside import beside
 from guard.loop.child import child
 from guard.loop.resting import aside
@@ -26,7 +27,6 @@ from guard.policy.schema import Breaker, Budgets, Rates
 from guard.replay.counted import principals_of, put_together
 from guard.replay.counting import Counting, Principals
 from guard.replay.days import Days
-from guard.standing import Standing
 from guard.walk.desk import Desk
 
 TIMEOUT_S: Final = 120.0
@@ -42,9 +42,9 @@ _log = structlog.get_logger("guard.admin")
 class Recounting:
     """Over one desk and its state directory."""
 
-    def __init__(self, desk: Desk, shelf: Shelf, directory: Path) -> None:
+    def __init__(self, desk: Desk, store: ConfigStore, directory: Path) -> None:
         self._desk = desk
-        self._shelf = shelf
+        self._store = store
         self._directory = directory
         self._patience: asyncio.Timeout | None = None  # of a change that may fail, while the past is read for it
         self._hurried = 0  # changes that wait for their turn and may not wait for that
@@ -79,15 +79,15 @@ class Recounting:
 
     @asynccontextmanager
     async def of(
-        self, standing: Standing, words: tuple[str, ...] = (), *, may_fail: bool = True
+        self, config: ActiveConfig, words: tuple[str, ...] = (), *, may_fail: bool = True
     ) -> AsyncIterator[Recount | None]:
-        """The counters of this standing, and `words` promoted; None where that moves no counter.
+        """The counters of this configuration, and `words` promoted; None where that moves no counter.
 
-        What decides under it is on the shelf already. Raises JournalFault where the record cannot be read.
+        What decides under it is in the store already. Raises JournalFault where the record cannot be read.
         """
-        policies, found = standing.policies, None
+        policies, found = config.policies, None
         is_new = policies is not None and (
-            self.lost is not None or await aside(_counts_more, standing, self._desk.standing)
+            self.lost is not None or await aside(_counts_more, config, self._desk.config)
         )
         if not is_new and not words:
             yield None
@@ -97,10 +97,10 @@ class Recounting:
         try:
             counting = None
             if policies is not None and is_new:
-                counting = await self._past(standing, policies, until, may_fail=may_fail)
+                counting = await self._past(config, policies, until, may_fail=may_fail)
             if len(tail) == TAIL_MAX:
                 raise JournalFault("more happened meanwhile than can be caught up with; reload again")
-            about_reads = None if policies is None else _about_reads(self._desk.standing, policies)
+            about_reads = None if policies is None else _about_reads(self._desk.config, policies)
             found = Recount(self._desk, counting, tail, words=words, about_reads=about_reads)
             await found.prepare()
             yield found
@@ -111,37 +111,37 @@ class Recounting:
                 await found.end()
 
     @asynccontextmanager
-    async def at_best(self, standing: Standing) -> AsyncIterator[Recount | NotRebuilt | None]:
+    async def at_best(self, config: ActiveConfig) -> AsyncIterator[Recount | NotRebuilt | None]:
         """The same for a change that may not fail (a key is taken away): loud where it cannot be had."""
         async with AsyncExitStack() as stack:
             found: Recount | NotRebuilt | None
             try:
-                found = await stack.enter_async_context(self.of(standing, may_fail=False))
+                found = await stack.enter_async_context(self.of(config, may_fail=False))
             except JournalFault as fault:
                 _log.error("counters_not_rebuilt", why=str(fault), hint=FROM_NOW)
                 found, self.lost = NotRebuilt(str(fault)), str(fault)
             yield found
 
-    async def _past(self, standing: Standing, policies: PolicySet, until: int, *, may_fail: bool) -> Counting:
+    async def _past(self, config: ActiveConfig, policies: PolicySet, until: int, *, may_fail: bool) -> Counting:
         now = self._desk.clock.wall()
-        principals = await aside(self._principals, standing, now)
+        principals = await aside(self._principals, config, now)
         if until == 0:
             return Counting(policies, principals)
-        out = await self._read(standing, str(until), now.isoformat(), may_fail=may_fail)
+        out = await self._read(config, str(until), now.isoformat(), may_fail=may_fail)
         try:
             so_far = await aside(put_together, out)
         except ValueError as error:
             raise JournalFault(f"what was read back is not whole: {error}") from error
         return Counting(policies, principals, so_far=so_far)
 
-    def _principals(self, standing: Standing, now: datetime) -> Principals:
+    def _principals(self, config: ActiveConfig, now: datetime) -> Principals:
         """Whose keys there are, looked up for what is decided meanwhile."""
-        principals = principals_of(Days(self._shelf.get, docs=None, now=now), standing.config_sha256)
-        _ = principals(self._desk.standing.config_sha256)
+        principals = principals_of(Days(self._store.get, docs=None, now=now), config.config_sha256)
+        _ = principals(self._desk.config.config_sha256)
         return principals
 
-    async def _read(self, standing: Standing, until: str, now: str, *, may_fail: bool) -> list[bytes]:
-        words = (str(self._directory), standing.config_sha256, standing.policy_sha256, until, now)
+    async def _read(self, config: ActiveConfig, until: str, now: str, *, may_fail: bool) -> list[bytes]:
+        words = (str(self._directory), config.config_sha256, config.policy_sha256, until, now)
         try:
             async with asyncio.timeout(TIMEOUT_S) as patience, self._interruptible(patience if may_fail else None):
                 await self._written(int(until))
@@ -177,19 +177,19 @@ class Recounting:
             await asyncio.sleep(0.002)
 
 
-def _counts_more(standing: Standing, before: Standing) -> bool:
-    return not counting_of(standing) <= counting_of(before)
+def _counts_more(config: ActiveConfig, before: ActiveConfig) -> bool:
+    return not counting_of(config) <= counting_of(before)
 
 
-def counting_of(standing: Standing) -> frozenset[object]:
+def counting_of(config: ActiveConfig) -> frozenset[object]:
     """What of it counts: two that are alike in this keep the same counters, whatever else they refuse.
 
     A limit of 0 refuses before anything is counted.
     """
     found: set[object] = set()
-    for doc in in_pieces(standing.policies.docs if standing.policies else ()):
+    for doc in in_pieces(config.policies.docs if config.policies else ()):
         found |= _counting(doc)
-    for name, limits in in_pieces(standing.keyring.limits_by_name().items()):
+    for name, limits in in_pieces(config.keyring.limits_by_name().items()):
         if limits.max_daily_value:
             found.add((name, "max_daily_value"))
         if limits.max_orders_per_minute:
@@ -217,7 +217,7 @@ def _counting(doc: PolicyDoc) -> set[object]:
     return {(whom, repr(row)) for row in rows}
 
 
-def _about_reads(was: Standing, policies: PolicySet) -> str | None:
+def _about_reads(was: ActiveConfig, policies: PolicySet) -> str | None:
     """What of a rate of reads that is new, or looks further back, is not in the record; None where all is."""
     known = () if was.policies is None else (was.policies, *was.policies.shadows)
     before = {whom: window_ms for each in known for whom, window_ms in each.read_windows.items()}

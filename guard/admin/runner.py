@@ -26,7 +26,7 @@ from aiohttp.typedefs import Handler
 
 from guard.admin.app import FAILED, REFUSED
 from guard.codes import Code
-from guard.server import Bounds, TlsServer, bound_sockets, socket_file
+from guard.server import EdgeBounds, TlsServer, bound_sockets, socket_file
 from guard.settings import address
 from guard.terms import Refusal, refuse
 
@@ -87,7 +87,7 @@ class _Bounded:
 class OpsRunner(web.AppRunner):
     """A runner whose sites serve a bounded number of connections altogether, each no longer than its deadlines."""
 
-    def __init__(self, app: web.Application, bounds: Bounds) -> None:
+    def __init__(self, app: web.Application, bounds: EdgeBounds) -> None:
         app.middlewares.insert(0, self._while_answered)
         super().__init__(app, handle_signals=False, shutdown_timeout=STOP_S)
         logger = _Discreet(logging.getLogger("guard.admin"), {})
@@ -162,7 +162,7 @@ class TlsSite(web.BaseSite):
     """Where a runner listens with TLS: handshakes are bounded there as connections are."""
 
     def __init__(
-        self, runner: web.AppRunner, sockets: Sequence[socket.socket], *, tls: SSLContext, bounds: Bounds
+        self, runner: web.AppRunner, sockets: Sequence[socket.socket], *, tls: SSLContext, bounds: EdgeBounds
     ) -> None:
         super().__init__(runner)
         self._sockets = sockets
@@ -194,7 +194,7 @@ def site_of(
     listen: str,
     *,
     tls: SSLContext | None,
-    bounds: Bounds,
+    bounds: EdgeBounds,
     given: socket.socket | None = None,
 ) -> web.BaseSite:
     """The ops listener's place: a TCP port, a socket file that is its owner's alone, or a socket handed over."""

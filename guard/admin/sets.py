@@ -1,4 +1,4 @@
-"""Texts become a set of policies: those of the directory, and those that the shelf keeps by their hash.
+"""Texts become a set of policies: those of the directory, and those that the store keeps by their hash.
 
 Blocking, all of it, and long: for a thread. A set that comes back has the plans of its keys made.
 """
@@ -8,11 +8,11 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from guard.journal.shelf import Shelf
+from guard.activeconfig import ActiveConfig, compiled, kept_set, warmed
+from guard.journal.configstore import ConfigStore
 from guard.policy import PolicyError, PolicySet
 from guard.policy.cases import run_tests
 from guard.policyfiles import read_steadily
-from guard.standing import Standing, compiled, kept_set, warmed
 
 
 class Loaded(Struct):
@@ -22,7 +22,7 @@ class Loaded(Struct):
     built: PolicySet | list[PolicyError]
 
 
-def load(was: Standing, *, now: datetime) -> list[Loaded]:
+def load(was: ActiveConfig, *, now: datetime) -> list[Loaded]:
     """The directory's, tested; the plans are made only where it is not the set in force.
 
     It comes in a list: a thread holds on to its answer for a moment, and would have to let go of the whole set then.
@@ -37,7 +37,7 @@ def load(was: Standing, *, now: datetime) -> list[Loaded]:
     return [Loaded(files.texts, built)]
 
 
-def kept(shelf: Shelf, was: Standing, sha256: str, *, now: datetime) -> PolicySet | None:
+def kept(store: ConfigStore, was: ActiveConfig, sha256: str, *, now: datetime) -> PolicySet | None:
     """The set of this hash; None where its texts are not kept, or do not make it under these settings and keys."""
-    built = kept_set(was.settings, was.keyring, shelf, sha256=sha256, now=now)
+    built = kept_set(was.settings, was.keyring, store, sha256=sha256, now=now)
     return None if built is None else warmed(built, was.keyring, now=now)

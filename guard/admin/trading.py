@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import structlog
 from msgspec import Meta, Struct
 
-from guard.admin.change import Change
+from guard.admin.change import ChangeResult
 from guard.admin.stopping import cancel_scope
 from guard.errors import JournalFault
 from guard.journal import StateRecord, StateScope, plain
@@ -43,11 +43,11 @@ class StateBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 async def set_state(
     desk: Desk, cancelling: Cancelling, body: StateBody, *, by: str, principal: Principal | None = None
-) -> Change:
+) -> ChangeResult:
     """Working orders of its scope are cancelled, where that is asked for, whatever the disk does."""
     errors = _errors(body, _unknown(desk, body))
     if errors:
-        return Change("refused", "", errors=tuple(errors))
+        return ChangeResult("refused", "", errors=tuple(errors))
     rule, batch = _rule(body, by=by, t_us=desk.clock.t_us()), desk.clock.new_id() if body.cancel_working else None
     fault, seq = None, None
     try:
@@ -66,10 +66,10 @@ async def set_state(
         fault = found
     if fault is not None:
         hint = f"{fault}; a file named HALT in the state directory works now"
-        return Change("unrecorded", "", changes=told, errors=(hint,))
+        return ChangeResult("unrecorded", "", changes=told, errors=(hint,))
     _log.warning("trading_state", state=rule.state, by=by, reason=rule.reason, drill=rule.drill, batch=batch)
     changes = (f"trading is {rule.state}{_bound(rule)}", *told)
-    return Change("applied", "", changes=changes, warnings=_unlisted(desk, rule))
+    return ChangeResult("applied", "", changes=changes, warnings=_unlisted(desk, rule))
 
 
 def _unlisted(desk: Desk, rule: TradingRule) -> tuple[str, ...]:
@@ -119,7 +119,7 @@ def _record(rule: TradingRule, *, batch: str | None) -> StateRecord:
 
 def _unknown(desk: Desk, body: StateBody) -> set[str]:
     """Keys of the scope that neither exist nor have live orders left: one that was revoked may have some."""
-    unknown = set(body.scope.keys if body.scope else ()) - desk.standing.keyring.limits_by_name().keys()
+    unknown = set(body.scope.keys if body.scope else ()) - desk.config.keyring.limits_by_name().keys()
     if not unknown:
         return unknown
     return unknown - {holder.key for holder in desk.state.holders.values() if holder.key != NOBODY}

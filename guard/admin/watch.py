@@ -12,6 +12,7 @@ import structlog
 from msgspec import Struct
 
 from guard.access import Keyring, keyfile
+from guard.activeconfig import ActiveConfig, compiled, pieces_of_keys
 from guard.admin.change import Who
 from guard.admin.policies import PolicyChanges
 from guard.errors import SettingsFault
@@ -20,7 +21,6 @@ from guard.loop.resting import Pieces, aside, let_go, uncollected
 from guard.policy import PolicySet
 from guard.policyfiles import marks_of, read_steadily
 from guard.settings import Settings
-from guard.standing import Standing, compiled, pieces_of_keys
 from guard.walk.desk import Desk
 
 EVERY_S: Final = 2.0
@@ -46,7 +46,7 @@ class Watch:
     @property
     def drift(self) -> dict[str, bool]:
         """By kind, as of the last look; of what has changed since, a reload say, nothing is held against it."""
-        against = _against(self._desk.standing)
+        against = _against(self._desk.config)
         return {kind: self._differs[kind] and self._seen[kind][1] == _in_force(against, kind) for kind in KINDS}
 
     def concerns(self) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ class Watch:
             await self._look()
 
     async def _look(self) -> None:
-        against = _against(self._desk.standing)
+        against = _against(self._desk.config)
         settings = against.settings
         policies, keys = settings.path(settings.policies.dir), settings.path(settings.keys.file)
         marks = await aside(lambda: {"policies": marks_of(policies), "keys": mark_of(keys)})
@@ -84,7 +84,7 @@ class Watch:
 
     async def _follow(self, mark: object) -> None:
         """The files have stood still since the last look: where that is wanted they are reloaded, once."""
-        if not (self._desk.standing.settings.policies.watch and self.drift["policies"]):
+        if not (self._desk.config.settings.policies.watch and self.drift["policies"]):
             return
         now_us = self._desk.clock.mono_us()
         if mark == self._tried and now_us < self._again_us:
@@ -104,9 +104,9 @@ class Against(Struct, frozen=True):
     hashes: tuple[str, str] | None
 
 
-def _against(standing: Standing) -> Against:
-    policies = standing.policies
-    return Against(standing.settings, standing.keyring, None if policies is None else policies.hashes)
+def _against(config: ActiveConfig) -> Against:
+    policies = config.policies
+    return Against(config.settings, config.keyring, None if policies is None else policies.hashes)
 
 
 def _in_force(against: Against, kind: str) -> object:

@@ -31,7 +31,7 @@ class Series(NamedTuple):
     counts: tuple[str, ...]
 
 
-class Column(NamedTuple):
+class ChartColumn(NamedTuple):
     """One column: when it begins, how it is called, and its layers from below."""
 
     begins: datetime
@@ -39,7 +39,9 @@ class Column(NamedTuple):
     parts: tuple[int, ...]
 
 
-def columns(hours: Mapping[str, Counter[str]], series: Sequence[Series], *, since: str, until: str) -> list[Column]:
+def columns(
+    hours: Mapping[str, Counter[str]], series: Sequence[Series], *, since: str, until: str
+) -> list[ChartColumn]:
     """Hours gathered into at most 64 columns of equal length, empty ones included; times in UTC."""
     first, last = _hour(since), _hour(until)
     hours_total = int((last - first) / timedelta(hours=1)) + 1
@@ -56,11 +58,11 @@ def columns(hours: Mapping[str, Counter[str]], series: Sequence[Series], *, sinc
     for place, slot in enumerate(slots):
         begins = first + timedelta(hours=step_h * place)
         label = f"{begins:%d %b}" if step_h >= 24 else f"{begins:%d %b %H:%M}"  # noqa: PLR2004 - hours of a day
-        found.append(Column(begins, label, tuple(sum(slot[name] for name in one.counts) for one in series)))
+        found.append(ChartColumn(begins, label, tuple(sum(slot[name] for name in one.counts) for one in series)))
     return found
 
 
-def stacked(title: str, found: Sequence[Column], series: Sequence[Series]) -> Markup:
+def stacked(title: str, found: Sequence[ChartColumn], series: Sequence[Series]) -> Markup:
     """Columns over time, one on the other, with a scale of round numbers."""
     top = _round_up(max((sum(column.parts) for column in found), default=0))
     plot_w, plot_h = WIDTH - _LEFT, HEIGHT - _TOP - _BOTTOM
@@ -94,7 +96,7 @@ def stacked(title: str, found: Sequence[Column], series: Sequence[Series]) -> Ma
     return el("figure", drawing, legend, class_="chart")
 
 
-def _column(column: Column, series: Sequence[Series], *, x: float, wide: float, scale: float) -> list[Markup]:
+def _column(column: ChartColumn, series: Sequence[Series], *, x: float, wide: float, scale: float) -> list[Markup]:
     y, marks = float(HEIGHT - _BOTTOM), list[Markup]()
     for one, count in zip(series, column.parts, strict=True):
         if count:

@@ -29,7 +29,7 @@ _OPTIONS: Final[dict[Format, str]] = {
 }
 
 
-class Wanted(Struct, frozen=True):
+class ExportRequest(Struct, frozen=True):
     """What is exported, and to where. `since` (inclusive) and `until` as `ts` is written."""
 
     state: Path
@@ -39,7 +39,7 @@ class Wanted(Struct, frozen=True):
     until: str | None = None
 
 
-def export(engine: Engine, wanted: Wanted) -> int:
+def export(engine: Engine, wanted: ExportRequest) -> int:
     """Writes every record of the time between; how many. Snapshots, the guard's own memory, are left out."""
     numbers = segment_numbers(wanted.state)
     try:
@@ -51,7 +51,7 @@ def export(engine: Engine, wanted: Wanted) -> int:
         raise
 
 
-def _exported(engine: Engine, wanted: Wanted, numbers: list[int]) -> int:
+def _exported(engine: Engine, wanted: ExportRequest, numbers: list[int]) -> int:
     """The segments one after the other."""
     out = wanted.out
     beside = out.with_name(f".{out.name}.{os.getpid()}")
@@ -88,7 +88,7 @@ def _join(engine: Engine, parts: list[Path], out: Path, *, as_: Format) -> None:
                 shutil.copyfileobj(rows, file)
 
 
-def _segment(wanted: Wanted, number: int) -> str:
+def _segment(wanted: ExportRequest, number: int) -> str:
     """The records of one segment, in order, with what they have from their decisions."""
     cells = ", ".join(f"{sql} AS {_quoted(name)}" for name, sql in expressions("fields").items())
     shown = ", ".join(_cell(column, wanted.format) for column in COLUMNS)

@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, TypeVar
 from msgspec import Struct, field
 
 from guard.audit.spread import Spread
-from guard.journal.search import View
+from guard.journal.search import FoundRecord
 
 LISTED_MAX: Final = 300
 PLACES_MAX: Final = 5_000
@@ -41,7 +41,7 @@ class Listed(Struct, Generic[_T]):
             self.shown.append(one)
 
 
-class Use(Struct):
+class LimitUse(Struct):
     """One limit against its use. `peaks`: the highest part of it in percent, by day; `hits`: refusals by day."""
 
     cap: int
@@ -55,7 +55,7 @@ class Use(Struct):
         return max(self.peaks.values(), default=Decimal(0))
 
 
-class Rule(Struct):
+class RuleCount(Struct):
     """One rule of one policy that refused: how often, on which days, and what it met.
 
     `limits` with their units; `highest`: the most that was asked, by unit, since dollars are not held against yen.
@@ -101,14 +101,14 @@ class Facts:
         self.codes: Counter[str] = Counter()
         self.order_codes: Counter[str] = Counter()
         self.policies: Counter[str] = Counter()
-        self.rules: dict[tuple[str, str], Rule] = defaultdict(Rule)
+        self.rules: dict[tuple[str, str], RuleCount] = defaultdict(RuleCount)
         self.outcomes: Counter[str] = Counter()
         self.order_outcomes: Counter[str] = Counter()
         self.not_sent: Counter[str] = Counter()  # by why
         self.endpoints: Counter[str] = Counter()
         self.effects: Counter[str] = Counter()
         self.values: dict[str, Spread] = defaultdict(Spread)
-        self.uses: dict[tuple[str, str, str], Use] = {}
+        self.uses: dict[tuple[str, str, str], LimitUse] = {}
         self.duration_us = Spread()
         self.reads: Counter[str] = Counter()
         self.summed: Counter[str] = Counter()
@@ -124,7 +124,7 @@ class Facts:
         self.fills = 0
         self.noted: Counter[str] = Counter()  # of all that is listed, also of what is not shown
 
-    def take(self, views: Iterable[View]) -> None:
+    def take(self, views: Iterable[FoundRecord]) -> None:
         """Counts every record of the time asked for. What settles an earlier doubt counts with the doubt."""
         for line, members in views:
             self.begins = self.begins or (line.seq, line.ts)
@@ -187,7 +187,7 @@ class Facts:
             if use is None:
                 if len(self.uses) >= PLACES_MAX:
                     continue
-                use = self.uses[name] = Use(cap)
+                use = self.uses[name] = LimitUse(cap)
             use.cap = cap
             part = Decimal(100) * (before + int(claim.get("amount") or 0)) / cap if cap else Decimal(100)
             if part > 100:  # noqa: PLR2004 - percent

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from guard.audit.engine import Engine, picked
 from guard.journal.record import decode
-from guard.journal.search import INHERITED, STATE_TYPE, Query, View
+from guard.journal.search import INHERITED, STATE_TYPE, FoundRecord, Query
 from guard.journal.segments import read_lines, segment, segment_numbers
 
 _CHUNK_BYTES: Final = 2**20
@@ -42,7 +42,7 @@ _JOINED: Final = "LEFT JOIN narrow d ON r.type <> 'decision' AND d.type = 'decis
 class Found(NamedTuple):
     """The records of one search, in order, how many meet the query altogether, and how many lines were no records."""
 
-    views: Iterator[View]
+    views: Iterator[FoundRecord]
     total: int
     skipped: int
 
@@ -72,14 +72,14 @@ def _newlines(state: Path, number: int) -> int:
         return sum(part.count(b"\n") for part in iter(lambda: file.read(_CHUNK_BYTES), b""))
 
 
-def _lines(state: Path, segments: list[int], inherited: dict[int, dict[str, object]]) -> Iterator[View]:
+def _lines(state: Path, segments: list[int], inherited: dict[int, dict[str, object]]) -> Iterator[FoundRecord]:
     for number in segments:
         for raw in read_lines(state, first=number, last=number):
             try:
                 line = decode(raw[:-1])
                 if raw.endswith(b"\n") and line.seq in inherited:
                     given = {name: value for name, value in inherited[line.seq].items() if value is not None}
-                    yield View(line, given | line.members())
+                    yield FoundRecord(line, given | line.members())
             except ValueError:
                 continue
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from guard.journal.record import plain
-from guard.journal.search import View, reasons_of
+from guard.journal.search import FoundRecord, reasons_of
 from guard.terms import OrderType, Side
 
 _OUTCOMES: Final = ("outcome", "verdict", "result", "state", "code")
@@ -21,7 +21,7 @@ _MESSAGE_MAX: Final = 1000
 Members = Mapping[str, Any]
 
 
-class Row(NamedTuple):
+class RecordRow(NamedTuple):
     """A record in the columns of a table, fit for a terminal. `time` is UTC."""
 
     time: str
@@ -36,10 +36,10 @@ class Row(NamedTuple):
     message: str
 
 
-def row(view: View) -> Row:
+def row(view: FoundRecord) -> RecordRow:
     """The columns of one record."""
     line, members = view
-    return Row(
+    return RecordRow(
         time=plain(line.ts[:23].replace("T", " ")),
         seq=str(line.seq),
         type=plain(line.type),

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from guard.audit.charts import Series, bar, columns, stacked, strip, track
-from guard.audit.facts import IDLE_PERCENT, Facts, Use, decimal
+from guard.audit.facts import IDLE_PERCENT, Facts, LimitUse, decimal
 from guard.audit.markup import Content, Markup, el
 from guard.audit.spread import Spread
 from guard.audit.tables import more, number, table
@@ -147,7 +147,7 @@ def limits(facts: Facts) -> Markup:
     )
 
 
-def _limit(name: tuple[str, str, str], use: Use, days: list[str]) -> Row:
+def _limit(name: tuple[str, str, str], use: LimitUse, days: list[str]) -> Row:
     word, subject, measure = name
     is_money = measure[:1].isalpha()
     cap = number(use.cap / 10_000 if is_money else use.cap)

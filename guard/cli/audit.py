@@ -18,9 +18,9 @@ from rich.table import Table
 from rich.text import Text
 
 from guard.audit.engine import INSTALL, Engine, NoEngine
-from guard.audit.export import FORMATS, Wanted, export
+from guard.audit.export import FORMATS, ExportRequest, export
 from guard.audit.find import Found, find
-from guard.audit.rows import Row, row
+from guard.audit.rows import RecordRow, row
 from guard.cli.consoles import fits, of_tables
 from guard.cli.progress import progress
 from guard.cli.proof import prove_record, rotate_key, verify_record, write_verifier
@@ -31,11 +31,11 @@ from guard.cli.times import Since, Until, since_until
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.journal.entries import RECORDS
-from guard.journal.search import Query, View, Views, follow, search
+from guard.journal.search import FoundRecord, Query, Views, follow, search
 from guard.markets import whole_code
 
 OUTCOMES: Final = ("allow", "refuse", "accepted", "refused", "unknown", "not_sent")
-_HEADS: Final = ("time (UTC)", *Row._fields[1:])
+_HEADS: Final = ("time (UTC)", *RecordRow._fields[1:])
 _PAUSE_S: Final = 0.2
 _SLOW_S: Final = 2.0  # a search that took longer says how to have it faster
 
@@ -137,7 +137,7 @@ def _found(state: Path, query: Query, *, limit: int) -> Found:
             return find(engine, state, query, limit=limit)
     except NoEngine as why:
         views, started_s = Views(), time.monotonic()
-        kept, total = deque[View](maxlen=limit or None), 0
+        kept, total = deque[FoundRecord](maxlen=limit or None), 0
         for view in search(state, query, views=views):
             total += 1
             kept.append(view)
@@ -164,7 +164,7 @@ def export_record(
     as_ = FORMATS.get(out.suffix.lower())
     if as_ is None:
         _refuse("FILE", f"{out.name}: the name ends with {', '.join(FORMATS)}")
-    wanted = Wanted(directory(state, config), out, as_, *since_until(since, until))
+    wanted = ExportRequest(directory(state, config), out, as_, *since_until(since, until))
     with progress("exporting") as bar, Engine(bar) as engine:
         count = export(engine, wanted)
     script = write_verifier(out.parent)
@@ -196,7 +196,7 @@ def tail_record(
             time.sleep(_PAUSE_S)
         return is_following
 
-    def emit(view: View) -> None:
+    def emit(view: FoundRecord) -> None:
         try:
             _write(view.line.raw) if as_json else typer.echo(_line(row(view)))
         except BrokenPipeError:  # whoever reads has seen enough; it is not the record that cannot be read
@@ -229,7 +229,7 @@ def _amount(name: str, text: str | None) -> tuple[Decimal | None, str | None]:
     return found, currency.strip().upper() or None
 
 
-def _print(views: Iterable[View]) -> None:
+def _print(views: Iterable[FoundRecord]) -> None:
     """A table; where the terminal is too narrow for it, the lines of `tail`."""
     console, rows = of_tables(), [row(view) for view in views]
     table = Table(*_HEADS, header_style="bold", box=None, pad_edge=False)
@@ -241,7 +241,7 @@ def _print(views: Iterable[View]) -> None:
         typer.echo("\n".join(map(_line, rows)))
 
 
-def _line(one: Row) -> str:
+def _line(one: RecordRow) -> str:
     return "  ".join(part for part in one if part)
 
 

@@ -13,7 +13,7 @@ from rich.markup import escape
 from guard.cli.sources import AsJson, ConfigOption, DirArgument, StateOption, print_json, settings_of
 from guard.clock import SystemClock
 from guard.policy import PolicyError, PolicySet, compile_set
-from guard.policy.cases import Report, prepared, run_prepared
+from guard.policy.cases import TestReport, prepared, run_prepared
 from guard.policy.mutate import Survey, survey
 from guard.policyfiles import read_docs, read_tests
 from guard.settings import Settings
@@ -46,7 +46,7 @@ def run_cases(
         report = run_prepared(policies, cases)
         found = survey(policies, cases) if mutate and not report.failures else None
     else:
-        report, found = Report((), tuple(errors)), None
+        report, found = TestReport((), tuple(errors)), None
     if as_json:
         print_json(_json(report, found))
     else:
@@ -71,7 +71,7 @@ def compiled(place: Path, settings: Settings) -> tuple[PolicySet | None, list[Po
     return None, errors + (built if isinstance(built, list) else [])
 
 
-def _json(report: Report, found: Survey | None) -> dict[str, object]:
+def _json(report: TestReport, found: Survey | None) -> dict[str, object]:
     answer: dict[str, object] = {
         "ok": not report.failures and not (found and found.unnoticed),
         "cases": len(report.ran),
@@ -86,7 +86,7 @@ def _json(report: Report, found: Survey | None) -> dict[str, object]:
     return answer
 
 
-def _show(place: Path, report: Report, found: Survey | None, *, show_all: bool) -> None:
+def _show(place: Path, report: TestReport, found: Survey | None, *, show_all: bool) -> None:
     console = Console(soft_wrap=True, highlight=False)
     for one in report.ran if show_all else ():
         mark = "[green]ok[/]" if one.passed else "[red]no[/]"

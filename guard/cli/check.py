@@ -17,9 +17,10 @@ from rich.console import Console
 
 from guard.access import Keyring, keyfile
 from guard.access.records import keyring as keyring_of
+from guard.activeconfig import build_policies
 from guard.admin.weakened import weakened
 from guard.cli import flags
-from guard.cli.probe import Finding, ask_daemon, told_as_json
+from guard.cli.probe import ProbeFinding, ask_daemon, told_as_json
 from guard.cli.serve import unusable
 from guard.cli.sources import AsJson
 from guard.clock import SystemClock
@@ -29,7 +30,6 @@ from guard.journal.statedir import journal_dir
 from guard.policyfiles import read_docs
 from guard.settings import Settings
 from guard.settingsfile import Overrides
-from guard.standing import build_policies
 from guard.wholefile import read_given, why
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -96,44 +96,44 @@ def check(
 
 def findings(
     config: Path | None, over: Overrides, errors: Sequence[str] = (), *, daemon_keys: Path | None = None
-) -> list[Finding]:
+) -> list[ProbeFinding]:
     """Everything there is to say. Of what a part of the settings file that cannot be read names, nothing."""
     reading, path = flags.read(config, over), config or Path("guard.toml")
     settings, errors = reading.settings, [*errors, *reading.errors]
     errors += [f"{path}: {REPLACED}"] if path.exists() and is_replaced(path) else []
     errors += unusable(reading, told=errors)
-    found = [Finding("wrong", error) for error in errors]
-    found += [Finding("weak", sentence) for sentence in flags.misspelt(os.environ)]
+    found = [ProbeFinding("wrong", error) for error in errors]
+    found += [ProbeFinding("weak", sentence) for sentence in flags.misspelt(os.environ)]
     if reading.unread:
         return found
     if not reading.errors:
-        found += [Finding("ok", "settings"), *(Finding("weak", sentence) for sentence in weakened(settings))]
+        found += [ProbeFinding("ok", "settings"), *(ProbeFinding("weak", sentence) for sentence in weakened(settings))]
     found += [*_files(settings, daemon_keys), *([] if reading.errors else asyncio.run(ask_daemon(settings)))]
     return list(dict.fromkeys(found))  # an address that cannot be used is met twice, on the way to the daemon too
 
 
-def show(found: Sequence[Finding], console: Console) -> None:
+def show(found: Sequence[ProbeFinding], console: Console) -> None:
     """The findings for people, a line each."""
     for finding in found:
         console.print(f"[{_COLOURS[finding.level]}]{finding.level:>5}[/]  ", end="")
         console.print(finding.what, markup=False)
 
 
-def _files(settings: Settings, daemon_keys: Path | None) -> list[Finding]:
-    found: list[Finding] = []
+def _files(settings: Settings, daemon_keys: Path | None) -> list[ProbeFinding]:
+    found: list[ProbeFinding] = []
     keyring: Keyring | None = None
     try:
         keyring = keyfile.load(settings.path(settings.keys.file))
     except SettingsFault:
         pass  # told already, with everything else that a start needs
     else:
-        found.append(Finding("ok", f"{settings.keys.file}: {_count(len(keyring.records), 'key')}"))
+        found.append(ProbeFinding("ok", f"{settings.keys.file}: {_count(len(keyring.records), 'key')}"))
         if daemon_keys is not None:
             found.append(_shared(daemon_keys, frozenset(keyring.by_digest)))
     return [*found, *_policies(settings, keyring), *_state(settings), *_secrets(settings)]
 
 
-def _policies(settings: Settings, keyring: Keyring | None) -> list[Finding]:
+def _policies(settings: Settings, keyring: Keyring | None) -> list[ProbeFinding]:
     directory = settings.path(settings.policies.dir)
     docs, wrong = read_docs(directory)
     built = build_policies(settings, keyring or keyring_of(()), docs, now=SystemClock().wall())
@@ -141,12 +141,12 @@ def _policies(settings: Settings, keyring: Keyring | None) -> list[Finding]:
     problems = [*wrong, *(problem for problem in found if problem.path != "keys.tz")]  # told with the settings
     if problems or isinstance(built, list):
         places = ("" if problem.file == str(directory) else f"{settings.policies.dir}/" for problem in problems)
-        return [Finding("wrong", f"{place}{problem}") for place, problem in zip(places, problems, strict=True)]
+        return [ProbeFinding("wrong", f"{place}{problem}") for place, problem in zip(places, problems, strict=True)]
     warnings = built.warnings if keyring is not None else ()
-    summary = Finding("ok", f"{settings.policies.dir}: {_count(len(docs), 'policy')}, sha256 {built.sha256}")
+    summary = ProbeFinding("ok", f"{settings.policies.dir}: {_count(len(docs), 'policy')}, sha256 {built.sha256}")
     if not docs and settings.policies.require_cover:
         warnings = (*warnings, "no policies: trades that no key's own limit covers are refused no_policy")
-    return [summary, *(Finding("weak", sentence) for sentence in warnings)]
+    return [summary, *(ProbeFinding("weak", sentence) for sentence in warnings)]
 
 
 def _count(number: int, noun: str) -> str:
@@ -154,45 +154,47 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun if number == 1 else plural}"
 
 
-def _state(settings: Settings) -> list[Finding]:
+def _state(settings: Settings) -> list[ProbeFinding]:
     directory = settings.path(settings.state.dir)
     if not directory.exists():
-        return [Finding("ok", f"{settings.state.dir}: will be made, mode 0700")]
+        return [ProbeFinding("ok", f"{settings.state.dir}: will be made, mode 0700")]
     for place in (directory, journal_dir(directory)):
         if place.exists() and not place.is_dir():
-            return [Finding("wrong", f"{place}: is no directory")]
+            return [ProbeFinding("wrong", f"{place}: is no directory")]
         mode = place.stat().st_mode & 0o777 if place.exists() else 0
         if mode & _OTHERS:
-            return [Finding("wrong", f"{place}: mode {mode:04o} lets others read or write it: chmod 700 {place}")]
+            return [ProbeFinding("wrong", f"{place}: mode {mode:04o} lets others read or write it: chmod 700 {place}")]
     halt = (
-        [Finding("weak", f"{directory / 'HALT'}: is there: reads and cancels only")]
+        [ProbeFinding("weak", f"{directory / 'HALT'}: is there: reads and cancels only")]
         if (directory / "HALT").exists()
         else []
     )
-    return [Finding("ok", f"{settings.state.dir}: is the guard's own"), *halt]
+    return [ProbeFinding("ok", f"{settings.state.dir}: is the guard's own"), *halt]
 
 
-def _secrets(settings: Settings) -> list[Finding]:
+def _secrets(settings: Settings) -> list[ProbeFinding]:
     """Files that hold a key of the daemon's should be nobody else's to read."""
     found = []
     for name in (settings.daemon.key_file, settings.daemon.public_key_file):
         path = settings.path(name) if name else None
         if path is not None and path.is_file() and path.stat().st_mode & _ANYBODY:
-            found.append(Finding("weak", f"{name}: everybody on this machine may read it: chmod 600 {path}"))
+            found.append(ProbeFinding("weak", f"{name}: everybody on this machine may read it: chmod 600 {path}"))
     return found
 
 
-def _shared(path: Path, digests: frozenset[bytes]) -> Finding:
+def _shared(path: Path, digests: frozenset[bytes]) -> ProbeFinding:
     """A caller's key that the daemon knows too walks past the guard."""
     try:
         document: Any = jiter.from_json(read_given(path))
         rows = document["keys"]
         hashes = {str(row["id"]): str(row["hash"]).removeprefix("sha256:").lower() for row in rows}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return Finding("wrong", f"{path}: cannot be read as a keys.json: {why(error)}")
+        return ProbeFinding("wrong", f"{path}: cannot be read as a keys.json: {why(error)}")
     both = sorted(
         name for name, digest in hashes.items() if _DIGEST.fullmatch(digest) and bytes.fromhex(digest) in digests
     )
     if not both:
-        return Finding("ok", f"{path}: shares no key with the guard's")
-    return Finding("weak", f"{path}: the daemon takes these keys too, so they walk past the guard: {', '.join(both)}")
+        return ProbeFinding("ok", f"{path}: shares no key with the guard's")
+    return ProbeFinding(
+        "weak", f"{path}: the daemon takes these keys too, so they walk past the guard: {', '.join(both)}"
+    )

@@ -17,7 +17,7 @@ from guard.access.edits import Document, blank, decode, encode
 from guard.access.parse import parse_keys
 from guard.access.records import keyring
 from guard.cli.demo import hash_of
-from guard.cli.probe import Finding
+from guard.cli.probe import ProbeFinding
 from guard.errors import SettingsFault
 from guard.wholefile import read_given, why
 
@@ -56,7 +56,7 @@ class Draft(Struct, frozen=True):
     files: dict[str, str]
     plaintext: dict[str, str]
     imported: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[ProbeFinding, ...]
     next: tuple[str, ...]
 
 
@@ -124,21 +124,23 @@ def _missing(records: Sequence[KeyRecord], owner: str) -> list[tuple[str, list[s
     return found
 
 
-def _lacking(mine: KeyRecord | None, records: Sequence[KeyRecord]) -> list[Finding]:
+def _lacking(mine: KeyRecord | None, records: Sequence[KeyRecord]) -> list[ProbeFinding]:
     """What callers may do and the guard's own key may not, where the daemon's file tells."""
     if mine is None:
         return []
     wanted = frozenset().union(*(record.scopes for record in records)) & frozenset(DAEMON_SCOPES)
     lacking = sorted(wanted - mine.scopes)
     if not lacking:
-        return [Finding("ok", f"the guard's daemon key {mine.id} has every scope that its callers have")]
+        return [ProbeFinding("ok", f"the guard's daemon key {mine.id} has every scope that its callers have")]
     users = sorted(record.id for record in records if record.scopes & frozenset(lacking))
-    return [Finding("weak", f"your daemon key {mine.id} lacks {', '.join(lacking)}: {', '.join(users)} cannot use it")]
-
-
-def _bound(records: Sequence[KeyRecord]) -> list[Finding]:
     return [
-        Finding(
+        ProbeFinding("weak", f"your daemon key {mine.id} lacks {', '.join(lacking)}: {', '.join(users)} cannot use it")
+    ]
+
+
+def _bound(records: Sequence[KeyRecord]) -> list[ProbeFinding]:
+    return [
+        ProbeFinding(
             "weak", f"{record.id}: allowed_machines cannot be verified here, so the key is disabled: set it to null"
         )
         for record in records

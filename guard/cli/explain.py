@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from guard.cli.consoles import of_tables, show
-from guard.cli.ops import Door, ask, data_door, members, ops_door
+from guard.cli.ops import ListenerAddress, ask, data_door, members, ops_door
 from guard.cli.sources import AsJson, OpsOption, UnusedOps, print_json
 from guard.cli.statedir import Config, State, directory
 from guard.clock import SystemClock
@@ -93,7 +93,7 @@ def me(
         console.print("no counted limit binds this key")
 
 
-def _data_of(ops: str, config: Path | None) -> Door:
+def _data_of(ops: str, config: Path | None) -> ListenerAddress:
     """Where the guard behind this operator's door takes callers; as the settings have it where it does not say so."""
     door = ops_door(ops, config)
     status, answer = ask("GET", door, "/status")

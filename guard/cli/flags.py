@@ -12,7 +12,7 @@ import typer
 
 from guard import settingsfile
 from guard.policy.keylimits import rules_of_limits
-from guard.settingsfile import Overrides, Reading
+from guard.settingsfile import Overrides, SettingsRead
 from guard.terms import KeyLimits
 
 _COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -144,7 +144,7 @@ def misspelt(names: Iterable[str]) -> list[str]:
     return told
 
 
-def read(config: Path | None, over: Overrides) -> Reading:
+def read(config: Path | None, over: Overrides) -> SettingsRead:
     """The settings of this command with everything that is wrong, the limits of the flags included."""
     reading = settingsfile.read(config, over, os.environ)
     if over.limits != KeyLimits():

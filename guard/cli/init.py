@@ -21,7 +21,7 @@ from rich.console import Console
 from guard.cli import check, draft
 from guard.cli.demo import shipped_policies
 from guard.cli.draft import Draft
-from guard.cli.probe import Finding, find_daemon
+from guard.cli.probe import ProbeFinding, find_daemon
 from guard.cli.rehearsal import Rehearsed, rehearse
 from guard.cli.sources import AsJson, StateOption, UnusedConfig
 from guard.errors import SettingsFault
@@ -31,7 +31,7 @@ from guard.settingsfile import Overrides, load
 FILES: Final = ("guard.toml", "keys.json", "policies")
 
 
-class Made(Struct, frozen=True):
+class InitResult(Struct, frozen=True):
     """What `init` did, for programs. `keys`: the plaintext of the keys that it made, by id."""
 
     ok: bool
@@ -39,7 +39,7 @@ class Made(Struct, frozen=True):
     files: tuple[str, ...]
     keys: dict[str, str]
     imported: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[ProbeFinding, ...]
     dry_runs: tuple[Rehearsed, ...]
     next: tuple[str, ...]
 
@@ -89,7 +89,7 @@ def init(
     config = folder / "guard.toml"
     findings = (*findings, *drafted.findings, *check.findings(config, Overrides()))
     dry = asyncio.run(rehearse(load(config, Overrides(), {})))
-    made = Made(
+    made = InitResult(
         ok=all(finding.level != "wrong" for finding in findings),
         daemon=url,
         files=tuple(str(folder / name) for name in (*FILES, *(("daemon.key",) if own else ()))),
@@ -134,7 +134,7 @@ def _write(folder: Path, drafted: Draft) -> None:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _next(folder: Path, drafted: Draft, findings: Sequence[Finding]) -> tuple[str, ...]:
+def _next(folder: Path, drafted: Draft, findings: Sequence[ProbeFinding]) -> tuple[str, ...]:
     """What is left to do, in order."""
     inside = "" if folder == Path() else f"cd {folder} && "
     is_wrong = any(finding.level == "wrong" for finding in findings)
@@ -147,7 +147,7 @@ def _next(folder: Path, drafted: Draft, findings: Sequence[Finding]) -> tuple[st
     )
 
 
-def _show(made: Made) -> None:
+def _show(made: InitResult) -> None:
     console = Console(highlight=False, soft_wrap=True)
     check.show(made.findings, console)
     console.print(f"\n[bold]Written[/]  {', '.join(made.files)}")

@@ -46,7 +46,7 @@ class NotSent(SettingsFault):
     """There was no guard to connect to, so nothing was asked of it."""
 
 
-class Door(Struct, frozen=True):
+class ListenerAddress(Struct, frozen=True):
     """A listener of a guard.
 
     Attributes:
@@ -59,21 +59,21 @@ class Door(Struct, frozen=True):
     certificate: Path | None = None
     flag: str = "--ops"
 
-    def beside(self, place: str) -> "Door":
+    def beside(self, place: str) -> "ListenerAddress":
         """Another listener of the same guard: where one speaks TLS, the other does."""
-        return Door(f"{_TLS}{place}" if self.place.startswith(_TLS) else place, self.certificate, self.flag)
+        return ListenerAddress(f"{_TLS}{place}" if self.place.startswith(_TLS) else place, self.certificate, self.flag)
 
 
-def ops_door(ops: str | None, config: Path | None) -> Door:
+def ops_door(ops: str | None, config: Path | None) -> ListenerAddress:
     """The operator's door: as it was given, else as the settings have it."""
     settings = _settings(config, is_needed=ops is None)
-    return Door(_place(ops or settings.listen.ops), _certificate(settings))
+    return ListenerAddress(_place(ops or settings.listen.ops), _certificate(settings))
 
 
-def data_door(data: str | None, config: Path | None) -> Door:
+def data_door(data: str | None, config: Path | None) -> ListenerAddress:
     """The callers' door, likewise."""
     settings = _settings(config, is_needed=data is None)
-    return Door(_place(data or settings.listen.data), _certificate(settings), "--data")
+    return ListenerAddress(_place(data or settings.listen.data), _certificate(settings), "--data")
 
 
 def _place(given: str) -> str:
@@ -135,7 +135,7 @@ def _first_of(path: Path) -> bytes:
         raise OSError(f"{path}: holds no certificate") from error
 
 
-def _connection(door: Door, timeout_s: float) -> http.client.HTTPConnection:
+def _connection(door: ListenerAddress, timeout_s: float) -> http.client.HTTPConnection:
     place = address(door.place.removeprefix(_TLS))
     if isinstance(place, str):
         return _UnixConnection(place, timeout_s)
@@ -146,13 +146,13 @@ def _connection(door: Door, timeout_s: float) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(*place, timeout=timeout_s)
 
 
-def post(ops: Door, path: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
+def post(ops: ListenerAddress, path: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
     """The status and the body of the guard's answer. Raises SettingsFault where there is no key or no answer."""
     return ask("POST", ops, path, body=msgspec.json.encode(body))
 
 
 def ask(
-    method: str, door: Door, path: str, *, body: bytes | None = None, timeout_s: float = TIMEOUT_S
+    method: str, door: ListenerAddress, path: str, *, body: bytes | None = None, timeout_s: float = TIMEOUT_S
 ) -> tuple[int, bytes]:
     """The same for any method and listener."""
     key = os.environ.get("GUARD_KEY", "").strip()

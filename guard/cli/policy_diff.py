@@ -15,7 +15,7 @@ from guard.cli.cases import compiled
 from guard.cli.sources import AsJson, ConfigOption, StateOption, print_json, settings_of
 from guard.errors import SettingsFault
 from guard.policy import PolicySet
-from guard.policy.diff import Change, verdict
+from guard.policy.diff import RuleChange, verdict
 from guard.policy.trial import Witness
 from guard.policy.witness import confirmed
 from guard.settings import Settings
@@ -52,7 +52,7 @@ def _compiled(place: Path, settings: Settings) -> PolicySet:
     return found
 
 
-def told_change(change: Change) -> dict[str, Any]:
+def told_change(change: RuleChange) -> dict[str, Any]:
     """A change for programs."""
     return asdict(change) | {"witness": None if change.witness is None else told_witness(change.witness)}
 
@@ -72,7 +72,7 @@ def told_witness(witness: Witness) -> dict[str, Any]:
     }
 
 
-def _show(changes: tuple[Change, ...]) -> None:
+def _show(changes: tuple[RuleChange, ...]) -> None:
     console = Console(soft_wrap=True, highlight=False)
     for change in changes:
         name = f"{change.policy}: " if change.policy else ""

@@ -33,23 +33,23 @@ _TRIED: Final = (
 )
 
 
-class Finding(Struct, frozen=True):
+class ProbeFinding(Struct, frozen=True):
     """One thing that was looked at. `level`: ok, weak, or wrong (exit 1)."""
 
     level: Literal["ok", "weak", "wrong"]
     what: str
 
 
-async def ask_daemon(settings: Settings) -> list[Finding]:
+async def ask_daemon(settings: Settings) -> list[ProbeFinding]:
     """Whether it is there, its mode, what the guard's key reads, the accounts, and its other doors."""
     try:
         async with _client(settings) as client:
             return [*await _mode(client, settings), await side_doors(parse_origin(settings.daemon.url))]
     except SettingsFault as fault:
-        return [Finding("wrong", error) for error in fault.errors]
+        return [ProbeFinding("wrong", error) for error in fault.errors]
 
 
-async def find_daemon(url: str | None) -> tuple[str, tuple[Finding, ...]]:
+async def find_daemon(url: str | None) -> tuple[str, tuple[ProbeFinding, ...]]:
     """Where the daemon is: the first usual place that speaks HTTP, unless it was named; and what was found."""
     places = USUAL_PLACES if url is None else (url,)
     for place in places:
@@ -59,9 +59,9 @@ async def find_daemon(url: str | None) -> tuple[str, tuple[Finding, ...]]:
         finally:
             await client.close()
         if isinstance(ping, Answer):
-            return place, (Finding("ok", f"a daemon answers at {place}"),)
+            return place, (ProbeFinding("ok", f"a daemon answers at {place}"),)
     told = f"no daemon answers at {' or '.join(places)}; the settings name {places[0]}: start it, or set daemon.url"
-    return places[0], (Finding("weak", told),)
+    return places[0], (ProbeFinding("weak", told),)
 
 
 @contextlib.asynccontextmanager
@@ -74,23 +74,23 @@ async def _client(settings: Settings) -> AsyncIterator[Client]:
         await client.close()
 
 
-async def _mode(client: Client, settings: Settings) -> list[Finding]:
+async def _mode(client: Client, settings: Settings) -> list[ProbeFinding]:
     ping = await client.send(Outbound("GET", "/api/ping", None, ANSWER_WAIT_S, lend="none"))
     where = f"daemon {settings.daemon.url}"
     if isinstance(ping, Failure):
-        return [Finding("weak", f"{where}: {ping.message}; the guard starts, but orders will not get through")]
+        return [ProbeFinding("weak", f"{where}: {ping.message}; the guard starts, but orders will not get through")]
     if ping.status != _UNAUTHORIZED:
         legacy = f"{where}: legacy mode: it refuses every trade until it has a keys file of its own"
-        return [Finding("weak", legacy), *await _accounts(client)]
-    found = [Finding("ok", f"{where}: scope mode: it wants keys")]
+        return [ProbeFinding("weak", legacy), *await _accounts(client)]
+    found = [ProbeFinding("ok", f"{where}: scope mode: it wants keys")]
     if settings.lacks_daemon_key:
         return found  # told already, with everything else that a start needs
     if settings.daemon_key is None:
-        return [*found, Finding("weak", "no daemon key: set daemon.key_file or GUARD_DAEMON_KEY")]
+        return [*found, ProbeFinding("weak", "no daemon key: set daemon.key_file or GUARD_DAEMON_KEY")]
     return [*found, *await _rights(client), *await _accounts(client)]
 
 
-async def _rights(client: Client) -> list[Finding]:
+async def _rights(client: Client) -> list[ProbeFinding]:
     """What the guard's key opens, by the answers to three reads."""
     found: dict[int, list[str]] = defaultdict(list)
     for path, what in _TRIED:
@@ -98,20 +98,22 @@ async def _rights(client: Client) -> list[Finding]:
         found[answer.status if isinstance(answer, Answer) else 0].append(what)
     opened, wrong = found.pop(_OK, []), found.pop(_UNAUTHORIZED, [])
     if wrong:
-        return [Finding("wrong", "the daemon does not know the guard's key: make one there, for the guard alone")]
+        return [ProbeFinding("wrong", "the daemon does not know the guard's key: make one there, for the guard alone")]
     shut = [what for names in found.values() for what in names]
     told = f"the guard's daemon key opens {', '.join(opened) or 'nothing'}"
     told += f"; not {', '.join(shut)}" if shut else ""
-    return [Finding("ok" if opened else "wrong", f"{told}. Trading was not tried: that would take an order")]
+    return [ProbeFinding("ok" if opened else "wrong", f"{told}. Trading was not tried: that would take an order")]
 
 
-async def _accounts(client: Client) -> list[Finding]:
+async def _accounts(client: Client) -> list[ProbeFinding]:
     supervisor = Supervisor()
     rows = await AccountBook(client, SystemClock(), supervisor).rows()
     await supervisor.drain(0)
     if not isinstance(rows, tuple):
-        return [Finding("wrong", f"no account list, and so no orders: {rows.message}")]
-    return [Finding("ok", f"account {_told(row)}") for row in rows] or [Finding("wrong", "the account list is empty")]
+        return [ProbeFinding("wrong", f"no account list, and so no orders: {rows.message}")]
+    return [ProbeFinding("ok", f"account {_told(row)}") for row in rows] or [
+        ProbeFinding("wrong", "the account list is empty")
+    ]
 
 
 def _told(row: AccountRow) -> str:
@@ -120,16 +122,16 @@ def _told(row: AccountRow) -> str:
     return f"{row.account.acc_id} {row.account.env.word}{card}" + (f": {', '.join(words)}" if words else "")
 
 
-async def side_doors(daemon: Origin, usual: Mapping[int, str] = sidedoors.USUAL) -> Finding:
+async def side_doors(daemon: Origin, usual: Mapping[int, str] = sidedoors.USUAL) -> ProbeFinding:
     """The daemon's other listeners, at their usual ports."""
     found = await sidedoors.open_beside(daemon, usual)
     if found:
-        return Finding("weak", sidedoors.walks_past(found, daemon))
+        return ProbeFinding("weak", sidedoors.walks_past(found, daemon))
     ports = ", ".join(str(port) for port in usual if port != daemon.port)
-    return Finding("ok", f"none of the daemon's other usual ports is open on {daemon.host} ({ports})")
+    return ProbeFinding("ok", f"none of the daemon's other usual ports is open on {daemon.host} ({ports})")
 
 
-def told_as_json(found: list[Finding]) -> bytes:
+def told_as_json(found: list[ProbeFinding]) -> bytes:
     """The findings for programs."""
     is_good = all(finding.level != "wrong" for finding in found)
     return msgspec.json.format(msgspec.json.encode({"ok": is_good, "findings": found}), indent=1)

@@ -19,12 +19,12 @@ from guard.clock import SystemClock
 from guard.errors import GuardFault, JournalFault, SettingsFault
 from guard.journal import Disk, Journal, read_lines, signingkey
 from guard.journal.checkpoints import checkpoints_path, read_notes
+from guard.journal.configstore import ConfigStore
 from guard.journal.examine import Claimed, Finding, examine
 from guard.journal.note import Verifier, split
 from guard.journal.proof import find, prove, prove_growth
 from guard.journal.segments import no_journal, segment_numbers
-from guard.journal.shelf import Shelf
-from guard.replay.texts import Named
+from guard.replay.texts import NamedHashes
 from guard.wholefile import read_given, why
 
 _EXITS: Final = {"ok": 0, "edited": 1, "shorter": 2, "cannot_verify": 3, "torn": 4}
@@ -51,7 +51,7 @@ Held = Annotated[
 ]
 
 
-class Report(Finding, frozen=True, kw_only=True):
+class VerifyReport(Finding, frozen=True, kw_only=True):
     """What `verify --json` prints: the finding, what it does not say, and which texts beside the record are not whole.
 
     The finding, and so the exit code, is about the record alone.
@@ -81,7 +81,7 @@ def verify_record(
     try:
         report = examined(directory(state, config), vkey, held)
     except SettingsFault as fault:
-        report = Report(result="cannot_verify", message=f"cannot verify: {fault}")
+        report = VerifyReport(result="cannot_verify", message=f"cannot verify: {fault}")
     if as_json:
         typer.echo(msgspec.json.encode(report))
     else:
@@ -170,7 +170,7 @@ def rotate_key(state: State = None, config: Config = None, as_json: AsJson = Fal
     typer.echo(msgspec.json.encode({"vkey": vkey}) if as_json else vkey)
 
 
-def _unproven(found: Report) -> str | None:
+def _unproven(found: VerifyReport) -> str | None:
     """Why two keys must not vouch for the record as it is; what is behind its last checkpoint a start tells first."""
     if found.result != "ok":
         return f"{found.message}; guard audit verify tells more"
@@ -180,20 +180,20 @@ def _unproven(found: Report) -> str | None:
     return f"{behind}; start the guard, which tells them and signs them, look at what it says, stop it, and try again"
 
 
-def examined(state: Path, vkey: Path | None, held: Path | None) -> Report:
+def examined(state: Path, vkey: Path | None, held: Path | None) -> VerifyReport:
     """The whole record held against every checkpoint there is; what cannot be read makes it `cannot_verify`."""
     try:
         return _examined(state, vkey, held)
     except GuardFault as fault:
-        return Report(result="cannot_verify", message=f"cannot verify: {fault}")
+        return VerifyReport(result="cannot_verify", message=f"cannot verify: {fault}")
 
 
-def _examined(state: Path, vkey: Path | None, held: Path | None) -> Report:
+def _examined(state: Path, vkey: Path | None, held: Path | None) -> VerifyReport:
     verifiers = _verifiers(state, vkey)
     # Checkpoints first: a guard that runs meanwhile makes the record longer than they say, never shorter.
     beside = _claims(checkpoints_path(state))
     claims = [*beside, *(() if held is None else _held(held))]
-    named = Named()
+    named = NamedHashes()
     with progress("verifying") as bar:
         lines = named.in_passing(read_lines(state, wait=_Patience()))
         finding = examine(counted(state, lines, bar), claims, verifiers)
@@ -209,8 +209,8 @@ def _examined(state: Path, vkey: Path | None, held: Path | None) -> Report:
             remarks.append(f"records {finding.signed + 1} to {finding.records} are under no checkpoint yet")
         if finding.first_seq > 1:
             remarks.append(f"records 1 to {finding.first_seq - 1} were pruned; a signed root stands for them")
-    wrong = named.wrong(Shelf(state / "config").get, now=SystemClock().wall())
-    return Report(**msgspec.structs.asdict(finding), remarks=tuple(remarks), config=wrong)
+    wrong = named.wrong(ConfigStore(state / "config").get, now=SystemClock().wall())
+    return VerifyReport(**msgspec.structs.asdict(finding), remarks=tuple(remarks), config=wrong)
 
 
 def verifiers_of(state: Path, vkey: Path | None) -> list[Verifier]:

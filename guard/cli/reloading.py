@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from guard.cli.ops import Door, NotSent, ask, members, ops_door, post
+from guard.cli.ops import ListenerAddress, NotSent, ask, members, ops_door, post
 from guard.cli.sources import AsJson, ConfigOption, OpsOption, StateOption, settings_of
 from guard.cli.typed import end as end_of
 from guard.clock import SystemClock
@@ -113,7 +113,7 @@ def promote(
 # ---------------------------------------------------------------- what waits
 
 
-def _waiting(ops: Door, sha256: str) -> dict[str, Any]:
+def _waiting(ops: ListenerAddress, sha256: str) -> dict[str, Any]:
     status, answer = ask("GET", ops, "/admin/policy", timeout_s=WORKED_OUT_S)
     found = members(answer)
     waiting = found.get("pending") if status == http.HTTPStatus.OK else None

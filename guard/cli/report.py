@@ -20,8 +20,8 @@ from guard.cli.times import Since, Until, since_until
 from guard.clock import SystemClock
 from guard.errors import JournalFault
 from guard.journal import read_lines, timestamp
+from guard.journal.configstore import ConfigStore
 from guard.journal.search import Views
-from guard.journal.shelf import Shelf
 from guard.policy import PolicySet
 from guard.policy.diff import compare
 from guard.replay.kept import set_of, told
@@ -74,11 +74,11 @@ def report_record(
 
 def _differences(state: Path) -> Differences:
     """What changed between two sets of policies, from the texts that are kept by their hash beside the record."""
-    shelf = Shelf(state / "config")
+    store = ConfigStore(state / "config")
 
     @lru_cache(maxsize=64)
     def kept(sha256: str) -> PolicySet | str:
-        found = set_of(shelf.get, sha256, now=SystemClock().wall())
+        found = set_of(store.get, sha256, now=SystemClock().wall())
         return f"nobody knows what changed: {told(sha256, found)}" if isinstance(found, str) else found
 
     def differences(before: str, after: str) -> Sequence[tuple[str, str, str]] | str:

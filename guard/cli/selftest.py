@@ -15,7 +15,7 @@ from guard.cli.consoles import of_tables
 from guard.cli.consoles import show as show_table
 from guard.cli.serve import ready
 from guard.cli.sources import AsJson
-from guard.selftest import ELSEWHERE, Row, against, drill
+from guard.selftest import ELSEWHERE, CaseRow, against, drill
 from guard.settingsfile import Overrides
 
 _COLOURS: Final = {"held": "green", "open": "yellow", "failed": "red"}
@@ -74,24 +74,24 @@ def selftest(
     raise typer.Exit(0 if is_ok(rows) else 1)
 
 
-def is_ok(rows: Sequence[Row]) -> bool:
+def is_ok(rows: Sequence[CaseRow]) -> bool:
     """Nothing got through."""
     return all(row.result != "failed" for row in rows)
 
 
-def told_as_json(rows: Sequence[Row]) -> str:
+def told_as_json(rows: Sequence[CaseRow]) -> str:
     """Everything, for programs."""
     told = {"ok": is_ok(rows), "rows": rows, "elsewhere": ELSEWHERE}
     return msgspec.json.format(msgspec.json.encode(told), indent=1).decode()
 
 
-def show(rows: Sequence[Row], console: Console) -> None:
+def show(rows: Sequence[CaseRow], console: Console) -> None:
     """One line a case; then one line a case for all keys of the operator's that it ended alike for."""
     table = Table("case", "result", "on", "what does not get through", box=None, pad_edge=False, header_style="bold")
     for row in (row for row in rows if not row.key):
         told = _plain(row.told or row.sentence)
         table.add_row(row.case, f"[{_COLOURS[row.result]}]{row.result}[/]", "every limit", told)
-    alike: dict[tuple[str, str], list[Row]] = {}
+    alike: dict[tuple[str, str], list[CaseRow]] = {}
     for row in rows:
         if row.key:
             alike.setdefault((row.case, row.result), []).append(row)

@@ -10,15 +10,15 @@ from typing import Final
 import structlog
 import typer
 
+from guard.activeconfig import load_keys
 from guard.certificate import certificate_of
 from guard.cli import flags
 from guard.cli.running import root, run
 from guard.errors import GuardFault, SettingsFault
 from guard.logs import configure
-from guard.serving.handover import KEPT_BACK, Wanted, command, tell
+from guard.serving.handover import KEPT_BACK, ServeRequest, command, tell
 from guard.settings import Settings
-from guard.settingsfile import Overrides, Reading
-from guard.standing import load_keys
+from guard.settingsfile import Overrides, SettingsRead
 from guard.upstream.origin import parse_origin, tls_context
 
 KEYLESS: Final = (
@@ -74,7 +74,7 @@ def serve(
         _ = ready(config, over, errors)
     except GuardFault as fault:
         raise typer.Exit(tell(fault)) from None
-    words = command(Wanted(None if config is None else str(config), over))
+    words = command(ServeRequest(None if config is None else str(config), over))
     sys.stdout.flush()
     signal.pthread_sigmask(signal.SIG_BLOCK, KEPT_BACK)
     os.execv(words[0], words)  # noqa: S606 - our own words, and no shell is wanted
@@ -97,7 +97,7 @@ def ready(config: Path | None, over: Overrides, errors: list[str], *, asks_daemo
     return reading.settings
 
 
-def unusable(reading: Reading, *, told: list[str], asks_daemon: bool = True) -> list[str]:
+def unusable(reading: SettingsRead, *, told: list[str], asks_daemon: bool = True) -> list[str]:
     """What is wrong with the files and addresses that the settings name, but for settings of which it is told.
 
     `asks_daemon`: it is for a guard that opens its doors and trades through the daemon, which takes a key.

@@ -35,7 +35,7 @@ _SH_BEGINS: Final = ("5", "6", "9")
 _SZ_BEGINS: Final = ("0", "1", "2", "3")
 
 
-class Instrument(Struct, frozen=True):
+class TradedInstrument(Struct, frozen=True):
     """What is traded: the policy's market word, symbol with prefix, code without, and the daemon's `sec_market`."""
 
     market: str
@@ -44,43 +44,45 @@ class Instrument(Struct, frozen=True):
     sec_market: int | None
 
 
-class Odd(Struct, frozen=True):
+class NoInstrument(Struct, frozen=True):
     """No instrument, and why."""
 
     why: str
 
 
-def instrument(code: str, *, trd_market: int, sec_market: int | None) -> Instrument | Odd:
+def instrument(code: str, *, trd_market: int, sec_market: int | None) -> TradedInstrument | NoInstrument:
     """The one instrument that code, header and `sec_market` all name. Funds keep no `sec_market` of their own."""
     return _odd_spelling(code) if len(code) > _CODE_CHARACTERS_MAX else _agreed(code, trd_market, sec_market)
 
 
 @lru_cache(maxsize=4096)  # programs trade few symbols, over and over; a code that gets here is short
-def _agreed(code: str, trd_market: int, sec_market: int | None) -> Instrument | Odd:
+def _agreed(code: str, trd_market: int, sec_market: int | None) -> TradedInstrument | NoInstrument:
     if not _CODE.fullmatch(code):
         return _odd_spelling(code)
     words = market_words(trd_market)
     if not words:
-        return Odd(f"trd_market {trd_market} takes no orders here")
+        return NoInstrument(f"trd_market {trd_market} takes no orders here")
     prefix, bare = _split(code)
     if _split(bare)[0]:
-        return Odd(f"a code has one prefix: {bare} has one of its own")
+        return NoInstrument(f"a code has one prefix: {bare} has one of its own")
     said = "" if sec_market is None else PREFIX_OF_SEC[sec_market]
     if said and prefix not in {"", "CN", said}:
-        return Odd(f"sec_market says {said}, the code says {prefix}")
+        return NoInstrument(f"sec_market says {said}, the code says {prefix}")
     if prefix in {"", "CN"}:
         prefix = said or _derived(bare, words, is_china=prefix == "CN")
     if not prefix:
         prefixes = dict.fromkeys(prefix for word in words for prefix in PREFIXES_OF[word])
         spellings = " or ".join(f"{prefix}.{bare}" for prefix in prefixes)
-        return Odd(f"{bare} alone could be of several markets: write its prefix, {spellings}")
+        return NoInstrument(f"{bare} alone could be of several markets: write its prefix, {spellings}")
     market = next((word for word in words if prefix in PREFIXES_OF[word]), "")
     if not market:
-        return Odd(f"{prefix} is not traded under trd_market {trd_market}: header, code and sec_market must agree")
+        return NoInstrument(
+            f"{prefix} is not traded under trd_market {trd_market}: header, code and sec_market must agree"
+        )
     why = _contract(market, prefix, bare) or _stock(market, prefix, bare)
     if why:
-        return Odd(why)
-    return Instrument(market, f"{prefix}.{bare}", bare, None if market in _FUNDS else SEC_MARKET_OF[prefix])
+        return NoInstrument(why)
+    return TradedInstrument(market, f"{prefix}.{bare}", bare, None if market in _FUNDS else SEC_MARKET_OF[prefix])
 
 
 def _split(code: str) -> tuple[str, str]:
@@ -89,13 +91,15 @@ def _split(code: str) -> tuple[str, str]:
     return (head, rest) if dot and head in _PREFIX_WORDS else ("", code)
 
 
-def _odd_spelling(code: str) -> Odd:
+def _odd_spelling(code: str) -> NoInstrument:
     capitals = code[:_CODE_CHARACTERS_MAX].upper()
     if len(code) > _CODE_CHARACTERS_MAX or not code.isascii() or not _CODE.fullmatch(capitals):
-        return Odd(f"a code is capital letters and digits, at most {_CODE_CHARACTERS_MAX} characters, without spaces")
+        return NoInstrument(
+            f"a code is capital letters and digits, at most {_CODE_CHARACTERS_MAX} characters, without spaces"
+        )
     if code.endswith(_ALIASES):
-        return Odd(f"{code} stands for another contract each month: name the contract itself")
-    return Odd(f"a code is written in capitals: {capitals}")
+        return NoInstrument(f"{code} stands for another contract each month: name the contract itself")
+    return NoInstrument(f"a code is written in capitals: {capitals}")
 
 
 def _derived(bare: str, words: tuple[str, ...], *, is_china: bool) -> str:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from guard.codes import Code
 from guard.intent.fields import Fields, choices
 from guard.intent.header import trade_header
-from guard.intent.instrument import SEC_MARKETS, Instrument, Odd, instrument
+from guard.intent.instrument import SEC_MARKETS, NoInstrument, TradedInstrument, instrument
 from guard.markets import is_futures
 from guard.terms import PRICELESS, TRAILING, Header, OrderType, PlaceOrder, Refusal, Side, TimeInForce
 
@@ -187,12 +187,12 @@ def _extras(fields: Fields) -> dict[str, object]:
     }
 
 
-def _instrument(fields: Fields, header: Header | None) -> Instrument | None:
+def _instrument(fields: Fields, header: Header | None) -> TradedInstrument | None:
     code, sec_market = fields.text("code"), fields.choice("sec_market", SEC_MARKETS)
     if code is None or header is None or not header.trd_market:
         return None
     found = instrument(code, trd_market=header.trd_market, sec_market=sec_market)
-    if isinstance(found, Odd):
+    if isinstance(found, NoInstrument):
         fields.note(Code.BAD_VALUE, found.why)
         return None
     return found

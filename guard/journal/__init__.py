@@ -4,11 +4,11 @@ In: records, as Structs or mappings. Out: their sequence numbers, the word that 
 of them again, chain-checked. It must never call *durable* what is not, lose its place in the chain over a failed
 append, or write again to a file whose write or fsync failed once. What a record means does not matter here.
 
-Writing: `writer` is the open journal; `place` chains a record, `backlog` queues it (`bell` wakes the thread),
-`committer` writes, syncs and signs in the writer thread (`segmentfile`, `notary`, `checkpoints`, `space`, all on
+Writing: `writer` is the open journal; `place` chains a record, `backlog` queues it (`wakeup` wakes the thread),
+`committer` writes, syncs and signs in the writer thread (`segmentfile`, `checkpointsigner`, `checkpoints`, `space`, on
 `disk`). Records: `entries`, `record`, `seen`. Reading: `segments`, `resume` at a start, `search`, `seek`, `runs`
 (snapshots). Proving: `chain`, `tree`, `note`, `examine`, `proof`, `offline`; keys: `signingkey`, `succession`. The
-state directory: `statedir`, `stateformat`, `shelf`, `gaps`, `retention`, `leftover`.
+state directory: `statedir`, `stateformat`, `configstore`, `gaps`, `retention`, `leftover`.
 """
 
 from guard.journal.chain import BrokenChain
@@ -36,15 +36,14 @@ from guard.journal.entries import (
     recorded,
 )
 from guard.journal.record import Entry, Line, decode, plain, timestamp
-from guard.journal.seen import Seen, seen_of
+from guard.journal.seen import SeenWorld, seen_of
 from guard.journal.segments import read_lines, replay, replay_typed
-from guard.journal.writer import Bounds, Journal
+from guard.journal.writer import Journal, JournalBounds
 
 __all__ = [
     "ABSENT",
     "RECORDS",
     "Access",
-    "Bounds",
     "BrokenChain",
     "Clock",
     "Counters",
@@ -54,13 +53,14 @@ __all__ = [
     "Entry",
     "Gap",
     "Journal",
+    "JournalBounds",
     "Keys",
     "Line",
     "Order",
     "OutcomeRecord",
     "Policy",
     "Reconciled",
-    "Seen",
+    "SeenWorld",
     "Snapshot",
     "Start",
     "StateRecord",

@@ -13,9 +13,9 @@ from typing import Final, NamedTuple, NoReturn
 from msgspec import Struct
 
 from guard.errors import JournalFault
-from guard.journal.bell import Bell
-from guard.journal.place import Place
+from guard.journal.place import RecordEnd
 from guard.journal.tree import Tree
+from guard.journal.wakeup import Wakeup
 
 GATHERED_MAX: Final = 24  # awaited records; a batch with that many does not wait for more
 TURNS_MAX: Final = 2  # turns of the loop that a batch may wait for more awaited records
@@ -34,7 +34,7 @@ class Batch(Struct):
     awaited: int
 
 
-class Room(NamedTuple):
+class QueueBounds(NamedTuple):
     """How much may wait to be written. The bound on bytes does not apply to the first record of an empty queue."""
 
     records: int
@@ -75,7 +75,7 @@ class Backlog:
         batches, bytes_: what waits to be written, with so many bytes.
     """
 
-    def __init__(self, seq: int, room: Room, *, rest_s: float) -> None:
+    def __init__(self, seq: int, room: QueueBounds, *, rest_s: float) -> None:
         """`rest_s`: how long lazy records may rest here, so that they are written together with awaited ones."""
         self.failed: str | None = None
         self.is_closing = False
@@ -91,7 +91,7 @@ class Backlog:
         self._gathered, self._turns = 1, 0  # awaited records a turn ago; turns in which they grew
         self._is_resting = False  # a timer for lazy records is running
         self._begun_s = 0.0  # since when the oldest record is queued
-        self._bell = Bell()  # what the writer thread sleeps on
+        self._wakeup = Wakeup()  # what the writer thread waits on
         self._is_asleep = False
         self._settled = threading.Condition(self.lock)
         self._wanted_seq = 0  # a checkpoint is wanted that covers this record
@@ -104,7 +104,7 @@ class Backlog:
         taken_seq = self._taken_seq
         return self._queued_seq - taken_seq
 
-    def put(self, lines: list[bytes], after: Place, *, is_lazy: bool) -> None:
+    def put(self, lines: list[bytes], after: RecordEnd, *, is_lazy: bool) -> None:
         """Queues the lines that lead to the place `after`; the caller holds the lock.
 
         What one turn of the loop appends is one batch, which the writer thread takes once the turn is over; the loop
@@ -155,7 +155,7 @@ class Backlog:
             self._gathered, self._turns, self._is_turning = 1, 0, False
             is_asleep, self._is_asleep = self._is_asleep, False
         if is_asleep:  # rung without the lock, which the thread wants as soon as it is awake
-            self._bell.ring()
+            self._wakeup.wake()
 
     def _rest_is_over(self) -> None:
         """Wakes the thread; if the records that began to rest were taken meanwhile, the later ones rest on."""
@@ -174,7 +174,7 @@ class Backlog:
         self._is_turning = False
         if self._is_asleep:
             self._is_asleep = False
-            self._bell.ring()
+            self._wakeup.wake()
 
     def refuse(self) -> NoReturn:
         """Raises `JournalFault`: nothing more is taken. The caller holds the lock."""
@@ -232,8 +232,8 @@ class Backlog:
             return was_open
 
     def let_go(self) -> None:
-        """Frees the bell, after `close` and the end of the thread."""
-        self._bell.close()
+        """Closes the wakeup pipe, after `close` and the end of the thread."""
+        self._wakeup.close()
 
     # ------------------------------------------------------------ the writer thread's side
 
@@ -255,7 +255,7 @@ class Backlog:
                 if self.is_closing:
                     return None
                 self._is_asleep = True
-            self._bell.sleep(left)
+            self._wakeup.wait(left)
 
     @property
     def _is_loop_running(self) -> bool:

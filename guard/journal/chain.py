@@ -19,7 +19,7 @@ from guard.journal.record import Entry, Line, decode, folded, folded_all
 ZEROS: Final = "0" * 64  # `prev` of the first line ever
 
 
-class Head(Struct, frozen=True):
+class ChainHead(Struct, frozen=True):
     """The end of a chain: the last line's seq and hash. The default is the chain without lines."""
 
     seq: int = 0
@@ -49,7 +49,7 @@ def digest(line: bytes) -> str:
 _E = TypeVar("_E", bound=Entry)
 
 
-def walk(lines: Iterable[bytes], *, head: Head | None = None) -> Iterator[Line]:
+def walk(lines: Iterable[bytes], *, head: ChainHead | None = None) -> Iterator[Line]:
     """The lines with their heads read, each checked against the one before; `BrokenChain` at the first that is wrong.
 
     `lines` come as they stand in the file, with newlines. A line is handed out before its successor has vouched for it;
@@ -59,7 +59,7 @@ def walk(lines: Iterable[bytes], *, head: Head | None = None) -> Iterator[Line]:
     return walk_as(decode, lines, head=head)
 
 
-def walk_as(read: Callable[[bytes], _E], lines: Iterable[bytes], *, head: Head | None = None) -> Iterator[_E]:
+def walk_as(read: Callable[[bytes], _E], lines: Iterable[bytes], *, head: ChainHead | None = None) -> Iterator[_E]:
     """The same with `read` in place of `decode`; it raises `ValueError` for a line that is no record."""
     rest = iter(lines)
     seq, last = (0, ZEROS) if head is None else (head.seq, head.hash)
@@ -84,14 +84,14 @@ def lines_of(blocks: Iterable[bytes]) -> Iterator[bytes]:
     return chain.from_iterable(map(BytesIO, blocks))
 
 
-def walk_blocks(blocks: Iterable[bytes], *, head: Head | None = None) -> Iterator[list[Entry]]:
+def walk_blocks(blocks: Iterable[bytes], *, head: ChainHead | None = None) -> Iterator[list[Entry]]:
     """`walk_as(folded, ...)` a block of whole lines at a time; a torn line is a block of its own.
 
     All lines of a block are decoded in one go. Where that is not clearly what each says by itself, they are walked one
     by one.
     """
     rest = iter(blocks)
-    head = head or Head()
+    head = head or ChainHead()
     for block in rest:
         entries, bodies = folded_all(block), block.split(b"\n")
         if not bodies.pop() and (linked := _linked(entries, bodies, head=head)) is not None:
@@ -101,10 +101,10 @@ def walk_blocks(blocks: Iterable[bytes], *, head: Head | None = None) -> Iterato
         lines = list(BytesIO(block))
         for entry in islice(walk_as(folded, chain(lines, lines_of(rest)), head=head), len(lines)):
             yield [entry]
-        head = Head(head.seq + len(lines), digest(lines[-1][:-1]))
+        head = ChainHead(head.seq + len(lines), digest(lines[-1][:-1]))
 
 
-def _linked(entries: list[Entry], bodies: list[bytes], *, head: Head) -> Head | None:
+def _linked(entries: list[Entry], bodies: list[bytes], *, head: ChainHead) -> ChainHead | None:
     """The chain behind these lines; None where one does not fit, or is perhaps not exactly the record decoded."""
     if len(entries) != len(bodies):
         return None
@@ -114,7 +114,7 @@ def _linked(entries: list[Entry], bodies: list[bytes], *, head: Head) -> Head | 
         if entry.seq != seq or entry.prev != last or body[:1] != b"{" or body[-1:] != b"}":
             return None
         last = sha256(body).hexdigest()
-    return Head(seq, last)
+    return ChainHead(seq, last)
 
 
 def _blame(seq: int, body: bytes, rest: Iterator[bytes]) -> BrokenChain:

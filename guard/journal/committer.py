@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from guard.journal.backlog import Backlog, Batch
-from guard.journal.notary import Notary
+from guard.journal.checkpointsigner import CheckpointSigner
 from guard.journal.segmentfile import SegmentFile
 from guard.journal.space import Space
 from guard.journal.tree import Tree
@@ -27,18 +27,18 @@ class Lags(NamedTuple):
     look_s: float
 
 
-class Heard(NamedTuple):
+class Callbacks(NamedTuple):
     """What is called on the event loop after a sync, and after a signature."""
 
     synced: Callable[[], None]
     signed: Callable[[], None]
 
 
-class Works(NamedTuple):
+class WriterParts(NamedTuple):
     """What the writer thread alone may touch."""
 
     file: SegmentFile
-    notary: Notary
+    signer: CheckpointSigner
     space: Space
 
 
@@ -49,11 +49,11 @@ class Committer:
         last_sync_s: how long the last sync took, in seconds.
     """
 
-    def __init__(self, backlog: Backlog, works: Works, *, tree: Tree, lags: Lags) -> None:
+    def __init__(self, backlog: Backlog, parts: WriterParts, *, tree: Tree, lags: Lags) -> None:
         self.last_sync_s = 0.0
-        self.heard = Heard(lambda: None, lambda: None)
+        self.callbacks = Callbacks(lambda: None, lambda: None)
         self._backlog, self._lags = backlog, lags
-        self._file, self._notary, self._space = works
+        self._file, self._signer, self._space = parts
         self._tree = tree  # of all that was written
         self._signed_seq = tree.size  # what was found is signed only with the records of this run that tell of it
         self._sync_due_s = self._sign_due_s = math.inf
@@ -75,7 +75,7 @@ class Committer:
     def close(self) -> None:
         """Gives the descriptors back; the thread has ended."""
         self._file.close()
-        self._notary.close()
+        self._signer.close()
 
     def _left_s(self) -> float | None:
         look_due_s = math.inf if self._backlog.is_closing else self._look_due_s
@@ -114,12 +114,12 @@ class Committer:
             began_s = time.perf_counter()
             self._file.sync()
             self.last_sync_s = time.perf_counter() - began_s
-            self._backlog.publish(self._backlog.durable, self._tree.size, then=self.heard.synced)
+            self._backlog.publish(self._backlog.durable, self._tree.size, then=self.callbacks.synced)
         self._sync_due_s = math.inf
 
     def _sign(self) -> None:
         if self._tree.size:
-            self._notary.sign(self._tree)
+            self._signer.sign(self._tree)
         self._signed_seq = self._tree.size
         self._sign_due_s = math.inf
-        self._backlog.publish(self._backlog.signed, self._tree.size, then=self.heard.signed)
+        self._backlog.publish(self._backlog.signed, self._tree.size, then=self.callbacks.signed)

@@ -13,7 +13,7 @@ from typing import Final, Literal
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from guard.journal.seen import Seen
+from guard.journal.seen import SeenWorld
 from guard.terms import Claim, Reason, Valuation, Verdict
 
 ABSENT: Final = Raw()  # "no order here": left out when written, empty when read
@@ -129,7 +129,7 @@ class Decision(Struct, frozen=True, omit_defaults=True, gc=False):
     order: Raw = ABSENT
     resulting: Raw = ABSENT
     valuation: Valuation | None = None
-    world: Seen | None = None
+    world: SeenWorld | None = None
     claims: tuple[Claim, ...] = ()
     used: tuple[int, ...] = ()
     shadow: tuple[Reason, ...] = ()

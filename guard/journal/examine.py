@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from msgspec import Struct, field
 
-from guard.journal.chain import BrokenChain, Head, digest, walk
+from guard.journal.chain import BrokenChain, ChainHead, digest, walk
 from guard.journal.entries import Prune, Segment, Vkey
 from guard.journal.note import Checkpoint, Note, NoteError, Verifier
 from guard.journal.record import Line, decode
@@ -117,7 +117,7 @@ def _gather(read: _Reading, lines: Iterable[bytes]) -> None:
             read.roots[read.tree.size] = read.tree.root()
 
 
-def _begin(read: _Reading, first: bytes) -> Head | None:
+def _begin(read: _Reading, first: bytes) -> ChainHead | None:
     """Where the chain begins: at the first line ever, or at a segment whose record stands for what is gone."""
     try:
         line = decode(first.removesuffix(b"\n"))
@@ -129,7 +129,7 @@ def _begin(read: _Reading, first: bytes) -> Head | None:
         return None
     read.begin = read.tree.size
     read.roots[read.begin] = read.tree.root()
-    return Head(read.begin, line.prev)
+    return ChainHead(read.begin, line.prev)
 
 
 def _take(read: _Reading, line: Line) -> None:

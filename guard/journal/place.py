@@ -23,7 +23,7 @@ Timed = tuple[Members, int]
 """A record, and its time in µs."""
 
 
-class Place(Struct, frozen=True, gc=False):
+class RecordEnd(Struct, frozen=True, gc=False):
     """The end of the record: the hash of its last line, in which segment (0: none yet), and how many bytes that has.
 
     `day`: the UTC day, counted from 1970, on which the segment was begun. `tree`: of all lines so far.
@@ -41,7 +41,9 @@ class Place(Struct, frozen=True, gc=False):
         return self.tree.size
 
 
-def settle(place: Place, type_: str, members: Members, *, ts_us: int, segment_bytes_max: int) -> tuple[bytes, Place]:
+def settle(
+    place: RecordEnd, type_: str, members: Members, *, ts_us: int, segment_bytes_max: int
+) -> tuple[bytes, RecordEnd]:
     """The record as a line, and the place after it; if a new file is due, its `segment` record comes before it.
 
     The result has no newline at its end and lies in the segment of the new place. A new file is begun when the old one
@@ -60,8 +62,8 @@ def settle(place: Place, type_: str, members: Members, *, ts_us: int, segment_by
 
 
 def settle_all(
-    place: Place, type_: str, records: Iterable[Timed], *, segment_bytes_max: int
-) -> tuple[list[bytes], Place]:
+    place: RecordEnd, type_: str, records: Iterable[Timed], *, segment_bytes_max: int
+) -> tuple[list[bytes], RecordEnd]:
     """Several records in their order: their lines, and the place after the last of them.
 
     They end before the first record that begins a new file or cannot be a line; `settle` says what becomes of that one.
@@ -83,14 +85,14 @@ def settle_all(
         hash_ = sha256(line).hexdigest()
         leaves.append(sha256(b"\x00" + line).digest())  # the leaf inlined, since this is the hot path
         lines.append(line)
-    return lines, Place(hash_, place.segment, size, place.day, place.tree.grown_by(leaves)) if lines else place
+    return lines, RecordEnd(hash_, place.segment, size, place.day, place.tree.grown_by(leaves)) if lines else place
 
 
-def _begin(place: Place, type_: str, members: Members, *, ts_us: int) -> tuple[bytes, Place]:
+def _begin(place: RecordEnd, type_: str, members: Members, *, ts_us: int) -> tuple[bytes, RecordEnd]:
     """The same in a new file, which takes its first record whatever its size."""
     number, tree = place.segment + 1, place.tree
     opens = Segment(number, tree.size + 1, tree.size, tree.written())
-    begun = Place(place.hash, number, 0, ts_us // DAY_US, tree)
+    begun = RecordEnd(place.hash, number, 0, ts_us // DAY_US, tree)
     opening, begun = settle(begun, "segment", opens, ts_us=ts_us, segment_bytes_max=_UNBOUNDED)
     line, after = settle(begun, type_, members, ts_us=ts_us, segment_bytes_max=_UNBOUNDED)
     return opening + b"\n" + line, after

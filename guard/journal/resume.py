@@ -12,37 +12,37 @@ from typing import NamedTuple
 from guard.errors import JournalFault, StateFault
 from guard.journal.checkpoints import checkpoints_path, largest
 from guard.journal.entries import Segment
-from guard.journal.place import Place
+from guard.journal.place import RecordEnd
 from guard.journal.record import decode
 from guard.journal.segments import Tail, read_lines, segment_path
 from guard.journal.tree import Tree, TreeHead, leaf
 from guard.terms import EPOCH
 
 
-class Opening(NamedTuple):
+class ResumePoint(NamedTuple):
     """What the first record of a segment says: the tree before it, and the UTC day, counted from 1970."""
 
     tree: Tree
     day: int
 
 
-def opening(line: bytes) -> Opening:
+def opening(line: bytes) -> ResumePoint:
     """Reads the first line of a segment, without its newline; `ValueError` where it is no `segment` record."""
     head = decode(line)
     record = head.typed()
     if not isinstance(record, Segment) or record.tree_size != head.seq - 1:
         raise ValueError("its first record does not say what came before")
     day = date.fromisoformat(head.ts[:10]) - EPOCH.date()
-    return Opening(Tree.read(record.tree_size, record.compact), day.days)
+    return ResumePoint(Tree.read(record.tree_size, record.compact), day.days)
 
 
-def resume(state: Path, tail: Tail) -> Place:
+def resume(state: Path, tail: Tail) -> RecordEnd:
     """The place after the last record. `StateFault` if the record is not what the last checkpoint signed."""
     signed = largest(state)
     if signed is not None and tail.head.seq < signed.size:
         raise StateFault(_shorter(state, tail.head.seq, signed))
     if tail.segment == 0:
-        return Place()
+        return RecordEnd()
     path = segment_path(state, tail.segment)
     lines = read_lines(state, first=tail.segment)
     try:
@@ -59,7 +59,7 @@ def resume(state: Path, tail: Tail) -> Place:
         raise JournalFault(f"{path}: it has not as many lines as its last record says: guard audit verify")
     if signed is not None and found is not None and found != signed.root:
         raise StateFault(f"{state}: the record was changed after it was signed: guard audit verify shows where")
-    return Place(tail.head.hash, tail.segment, tail.size, day, tree)
+    return RecordEnd(tail.head.hash, tail.segment, tail.size, day, tree)
 
 
 def _shorter(state: Path, records: int, signed: TreeHead) -> str:

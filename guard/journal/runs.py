@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from guard.errors import JournalFault
-from guard.journal.chain import Head
+from guard.journal.chain import ChainHead
 from guard.journal.entries import Snapshot
 from guard.journal.record import decode
 from guard.journal.segments import first_line, read_lines, segment_numbers
@@ -35,7 +35,7 @@ class Goes(NamedTuple):
     """Where the record goes on: in which segment, behind which head."""
 
     segment: int
-    head: Head
+    head: ChainHead
 
 
 def runs(state: Path, *, last: int | None = None) -> Iterator[Run]:
@@ -60,7 +60,7 @@ def behind(state: Path, seq: int) -> Goes:
         except ValueError:
             continue
         if line.seq == seq + 1:
-            return Goes(number, Head(seq, line.prev))
+            return Goes(number, ChainHead(seq, line.prev))
         if line.seq <= seq:
             break
     raise JournalFault(f"no segment begins behind record {seq}: guard audit verify")

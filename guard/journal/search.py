@@ -26,7 +26,7 @@ _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
 _AGO_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-class View(NamedTuple):
+class FoundRecord(NamedTuple):
     """One record: the line as it stands, and its members with what its decision adds to them."""
 
     line: Line
@@ -61,7 +61,7 @@ class Views:
         self.skipped = 0
         self._decisions: OrderedDict[str, dict[str, object]] = OrderedDict()
 
-    def read(self, lines: Iterable[bytes]) -> Iterator[View]:
+    def read(self, lines: Iterable[bytes]) -> Iterator[FoundRecord]:
         """A view of every whole line that is a record."""
         for raw in lines:
             if not raw.endswith(b"\n"):
@@ -72,7 +72,7 @@ class Views:
             except ValueError:
                 self.skipped += 1
                 continue
-            yield View(line, self._complete(line.type, members))
+            yield FoundRecord(line, self._complete(line.type, members))
 
     def _complete(self, type_: str, members: dict[str, object]) -> Mapping[str, object]:
         if type_ == "decision":
@@ -96,7 +96,7 @@ def moment(text: str, *, now: datetime) -> str:
     return timestamp(us_of(then))
 
 
-def search(state: Path, query: Query, *, views: Views) -> Iterator[View]:
+def search(state: Path, query: Query, *, views: Views) -> Iterator[FoundRecord]:
     """Every record that meets the whole query, in order.
 
     With `order`, first all decisions that a record connects with that order id are found, then all records of those:
@@ -111,9 +111,11 @@ def search(state: Path, query: Query, *, views: Views) -> Iterator[View]:
             yield view
 
 
-def follow(state: Path, *, last: int, views: Views, emit: Callable[[View], None], pause: Callable[[], bool]) -> None:
+def follow(
+    state: Path, *, last: int, views: Views, emit: Callable[[FoundRecord], None], pause: Callable[[], bool]
+) -> None:
     """Emits the last records, then each new one; ends once `pause`, called at the end of the record, returns False."""
-    waiting: deque[View] = deque(maxlen=last)
+    waiting: deque[FoundRecord] = deque(maxlen=last)
 
     def at_end(_: object) -> bool:
         nonlocal waiting
@@ -139,7 +141,7 @@ def _first_segment(state: Path, records: int) -> int:
 # ---------------------------------------------------------------- matching
 
 
-def _decisions_of(order_id: str, views: Iterator[View]) -> frozenset[str]:
+def _decisions_of(order_id: str, views: Iterator[FoundRecord]) -> frozenset[str]:
     found: set[str] = set()
     for _, members in views:
         body = members.get("order")
@@ -155,7 +157,7 @@ def _ids(members: Mapping[str, object]) -> set[str]:
     return {str(members[name]) for name in ("id", "decision", "of") if members.get(name) is not None}
 
 
-def _matches(query: Query, view: View, decisions: frozenset[str]) -> bool:
+def _matches(query: Query, view: FoundRecord, decisions: frozenset[str]) -> bool:
     line, members = view
     if line.type not in query.types if query.types else line.type == STATE_TYPE:
         return False

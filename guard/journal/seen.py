@@ -17,7 +17,7 @@ from guard.terms import NOT_ASKED, Exchange, Instrument, Missing, Position, Quot
 NOT_ON_RECORD: Final = Missing(Code.REFERENCE_UNAVAILABLE, "not on record: no rule of the day looked at it")
 
 
-class Seen(Struct, frozen=True, omit_defaults=True):
+class SeenWorld(Struct, frozen=True, omit_defaults=True):
     """The instrument, its price, what it is on, the exchange, the position and its price, as far as they were known."""
 
     instrument: Instrument | None = None
@@ -47,7 +47,7 @@ class Seen(Struct, frozen=True, omit_defaults=True):
         return self.missing.get(name, NOT_ON_RECORD)
 
 
-def seen_of(world: World, *, exits: int = 0) -> Seen:
+def seen_of(world: World, *, exits: int = 0) -> SeenWorld:
     """What a record holds of the world."""
     known: dict[str, Any] = {}
     missing: dict[str, Missing] = {}
@@ -59,4 +59,4 @@ def seen_of(world: World, *, exits: int = 0) -> Seen:
             missing[name] = datum
         else:
             known[name] = datum
-    return Seen(**known, missing=missing, exits=exits)
+    return SeenWorld(**known, missing=missing, exits=exits)

@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 from msgspec import Struct
 
 from guard.errors import JournalFault, StateFault
-from guard.journal.chain import Head, digest, lines_of, walk, walk_blocks
+from guard.journal.chain import ChainHead, digest, lines_of, walk, walk_blocks
 from guard.journal.disk import FULL, Disk, sync_directory, write_all
 from guard.journal.entries import Recovered
 from guard.journal.record import Entry, Line, decode
@@ -108,7 +108,7 @@ def _blocks(
             raise JournalFault(f"{segment_path(state, number)}: cannot be read: {error.strerror}") from error
 
 
-def replay(state: Path, *, first: int = 1, last: int = NUMBER_MAX, head: Head | None = None) -> Iterator[Line]:
+def replay(state: Path, *, first: int = 1, last: int = NUMBER_MAX, head: ChainHead | None = None) -> Iterator[Line]:
     """The record in order, chain-checked from its first line; `BrokenChain` at the first line that is wrong.
 
     For the start, after `Journal.open` (which sets a torn tail aside) and before the first append. Records are decoded
@@ -118,7 +118,7 @@ def replay(state: Path, *, first: int = 1, last: int = NUMBER_MAX, head: Head | 
 
 
 def replay_typed(
-    state: Path, *, first: int = 1, last: int = NUMBER_MAX, head: Head | None = None
+    state: Path, *, first: int = 1, last: int = NUMBER_MAX, head: ChainHead | None = None
 ) -> Iterator[list[Entry]]:
     """The same some records at a time, each decoded where this guard knows its type (`record.folded`).
 
@@ -147,13 +147,13 @@ def first_line(state: Path, number: int) -> bytes:
         raise JournalFault(f"{segment_path(state, number)}: cannot be read: {error.strerror}") from error
 
 
-def head_of(state: Path, number: int) -> Head:
+def head_of(state: Path, number: int) -> ChainHead:
     """The chain before a segment, as its first line tells it; an empty chain if that is no record."""
     try:
         line = decode(first_line(state, number).removesuffix(b"\n"))
     except ValueError:
-        return Head()
-    return Head(line.seq - 1, line.prev)
+        return ChainHead()
+    return ChainHead(line.seq - 1, line.prev)
 
 
 class _Reading:
@@ -191,7 +191,7 @@ def _after(state: Path, number: int, last: int) -> int | None:
 class Tail(Struct, frozen=True):
     """Where the record ends: the chain's head, the last segment and its size. Segment 0: there is no record yet."""
 
-    head: Head = Head()
+    head: ChainHead = ChainHead()
     segment: int = 0
     size: int = 0
     recovered: tuple[Recovered, ...] = ()
@@ -222,16 +222,16 @@ def recover(state: Path, *, disk: Disk) -> Tail:
     return Tail(recovered=tuple(recovered))
 
 
-def _last_record(path: Path) -> tuple[Head, int, bytes]:
+def _last_record(path: Path) -> tuple[ChainHead, int, bytes]:
     """The last whole record's seq and hash, where it ends (0: there is none), and the bytes after it."""
     with opened(path) as file:
         if file.seek(0, os.SEEK_END) == 0:
-            return Head(), 0, b""
+            return ChainHead(), 0, b""
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
             end = len(view)
             for newline_ends in (view.rfind(b"\n") + 1, _line_start(view, len(view))):
                 if newline_ends == 0:
-                    return Head(), 0, view[:]
+                    return ChainHead(), 0, view[:]
                 begin = _line_start(view, newline_ends)
                 if (head := _head(view[begin : newline_ends - 1])) is not None:
                     return head, newline_ends, view[newline_ends:end]
@@ -243,9 +243,9 @@ def _line_start(view: mmap.mmap, end: int) -> int:
     return view.rfind(b"\n", 0, end - 1) + 1
 
 
-def _head(line: bytes) -> Head | None:
+def _head(line: bytes) -> ChainHead | None:
     try:
-        return Head(decode(line).seq, digest(line))
+        return ChainHead(decode(line).seq, digest(line))
     except ValueError:
         return None
 

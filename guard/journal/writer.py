@@ -18,14 +18,14 @@ from msgspec.structs import replace
 from guard.clock import Clock
 from guard.errors import GuardFault, JournalFault, StateFault
 from guard.journal import signingkey, statedir, stateformat
-from guard.journal.backlog import Backlog, Room
+from guard.journal.backlog import Backlog, QueueBounds
 from guard.journal.checkpoints import CheckpointFile, signed_by
-from guard.journal.committer import Committer, Heard, Lags, Works
+from guard.journal.checkpointsigner import CheckpointSigner
+from guard.journal.committer import Callbacks, Committer, Lags, WriterParts
 from guard.journal.disk import Disk
 from guard.journal.entries import Vkey
-from guard.journal.notary import Notary
 from guard.journal.note import Signer
-from guard.journal.place import Place, Timed, settle, settle_all
+from guard.journal.place import RecordEnd, Timed, settle, settle_all
 from guard.journal.record import Line
 from guard.journal.resume import resume
 from guard.journal.seek import decision_at
@@ -47,7 +47,7 @@ FINDS_MAX: Final = 2  # decisions looked up at the same time, so that threads st
 _ROOM_BYTES: Final = 128 * 1024  # what `has_room` counts for a record: an order's body at most 64 KiB, quoted, and more
 
 
-class Bounds(Struct, frozen=True):
+class JournalBounds(Struct, frozen=True):
     """How much the journal holds. `has_room` leaves the last quarter of the queue to outcomes and cancels."""
 
     segment_bytes_max: int = SEGMENT_BYTES_MAX
@@ -61,12 +61,12 @@ class Bounds(Struct, frozen=True):
     close_timeout_s: float = CLOSE_TIMEOUT_S
 
 
-class Means(Struct, frozen=True):
+class JournalParts(Struct, frozen=True):
     """What a journal is made with."""
 
     clock: Clock
     disk: Disk
-    bounds: Bounds
+    bounds: JournalBounds
     signer: Signer
 
 
@@ -80,7 +80,7 @@ class Journal:
         own key covers.
     """
 
-    def __init__(self, state: Path, tail: Tail, place: Place, *, lock_fd: int, means: Means) -> None:
+    def __init__(self, state: Path, tail: Tail, place: RecordEnd, *, lock_fd: int, parts: JournalParts) -> None:
         """Not for callers: `Journal.open` has the lock and has recovered the tail before it comes here."""
         self.found_seq, self.signed_seq = place.seq, 0
         self.on_sync: Callable[[float], None] = lambda _: None
@@ -88,18 +88,20 @@ class Journal:
         self._tap: deque[Timed] | None = None
         self._finds = asyncio.Semaphore(FINDS_MAX)
         self._state, self._lock_fd = state, lock_fd
-        self._clock, self._disk, self._bounds = means.clock, means.disk, means.bounds
+        self._clock, self._disk, self._bounds = parts.clock, parts.disk, parts.bounds
         self._place = place
-        disk, bounds = means.disk, means.bounds
-        room = Room(bounds.queue_records_max, bounds.queue_bytes_max)
+        disk, bounds = parts.disk, parts.bounds
+        room = QueueBounds(bounds.queue_records_max, bounds.queue_bytes_max)
         self._backlog = Backlog(place.seq, room, rest_s=bounds.rest_s)
-        self._calm = Room(bounds.queue_records_max * 3 // 4, bounds.queue_bytes_max * 3 // 4)
+        self._calm_bounds = QueueBounds(bounds.queue_records_max * 3 // 4, bounds.queue_bytes_max * 3 // 4)
         self._space = Space(state, disk=disk, marks=bounds.marks)
-        self._notary = Notary(means.signer, CheckpointFile(state, disk=disk, space=self._space), clock=means.clock)
-        works = Works(SegmentFile(state, tail, disk=disk, space=self._space), self._notary, self._space)
+        self._signer = CheckpointSigner(
+            parts.signer, CheckpointFile(state, disk=disk, space=self._space), clock=parts.clock
+        )
+        owned = WriterParts(SegmentFile(state, tail, disk=disk, space=self._space), self._signer, self._space)
         lags = Lags(bounds.sync_lag_s, bounds.sign_lag_s, bounds.look_s)
-        self._committer = Committer(self._backlog, works, tree=place.tree, lags=lags)
-        self._committer.heard = Heard(self._tell_sync, self._tell_checkpoint)
+        self._committer = Committer(self._backlog, owned, tree=place.tree, lags=lags)
+        self._committer.callbacks = Callbacks(self._tell_sync, self._tell_checkpoint)
         self._thread = threading.Thread(target=self._committer.run, name="journal", daemon=True)
 
     # ------------------------------------------------------------ opening and closing
@@ -111,7 +113,7 @@ class Journal:
         *,
         clock: Clock,
         disk: Disk | None = None,
-        bounds: Bounds | None = None,
+        bounds: JournalBounds | None = None,
         lock_wait_s: float = 0.0,
     ) -> Self:
         """Locks the state directory, sets a torn tail aside, and is ready to append; blocking, for the start.
@@ -126,9 +128,9 @@ class Journal:
             stateformat.bring_forward(state, disk=disk)
             tail = recover(state, disk=disk)
             place = resume(state, tail)
-            means = Means(clock, disk, bounds or Bounds(), signingkey.load(state, disk=disk))
-            journal = cls(state, tail, place, lock_fd=lock_fd, means=means)
-            journal.signed_seq = signed_by(state, means.signer.verifier)
+            parts = JournalParts(clock, disk, bounds or JournalBounds(), signingkey.load(state, disk=disk))
+            journal = cls(state, tail, place, lock_fd=lock_fd, parts=parts)
+            journal.signed_seq = signed_by(state, parts.signer.verifier)
         except GuardFault:
             disk.close(lock_fd)
             raise
@@ -204,12 +206,12 @@ class Journal:
     @property
     def vkey(self) -> str:
         """The verifier key of the log, as text."""
-        return self._notary.signers[0].verifier.vkey
+        return self._signer.signers[0].verifier.vkey
 
     @property
     def signed_us(self) -> int:
         """When the last checkpoint of this run was made, in microseconds of the wall clock; 0 before the first."""
-        return self._notary.signed_us
+        return self._signer.signed_us
 
     def free_bytes(self) -> int:
         """Free space where the journal lies; blocking, though a moment only."""
@@ -226,7 +228,7 @@ class Journal:
 
     def has_room(self, records: int) -> bool:
         """Whether so many records can be appended now with a quarter of the queue left free."""
-        backlog, calm = self._backlog, self._calm
+        backlog, calm = self._backlog, self._calm_bounds
         if backlog.failed is not None or backlog.is_closing or backlog.records + records > calm.records:
             return False
         return backlog.bytes_ + records * _ROOM_BYTES <= calm.bytes_
@@ -310,13 +312,13 @@ class Journal:
         if self.last_seq == 0:
             raise JournalFault("there is no record yet that a checkpoint could cover")
         await self._backlog.reach(self._backlog.signed, self.last_seq)
-        if self._notary.note is None:
+        if self._signer.note is None:
             raise AssertionError("signed without a note")
-        return self._notary.note
+        return self._signer.note
 
     def vouch(self, tree: Tree) -> str:
         """A checkpoint over an earlier tree of this log, for a `prune` record that holds it; kept nowhere else."""
-        return self._notary.note_of(tree)
+        return self._signer.note_of(tree)
 
     def sign_soon(self) -> None:
         """Asks for a checkpoint over everything appended so far, and waits for nothing."""
@@ -324,17 +326,17 @@ class Journal:
 
     def introduction(self) -> Vkey:
         """The `vkey` record that introduces the signing key."""
-        return introduction(self._notary.signers[0])
+        return introduction(self._signer.signers[0])
 
     def succeed(self) -> Signer:
         """Records a new key, and has both keys sign from now on; blocking. The caller stores it for the next start.
 
         Raises `JournalFault`; nothing has changed then.
         """
-        signer = self._notary.signers[0]
+        signer = self._signer.signers[0]
         successor = signingkey.successor(signer)
         self.append("vkey", introduction(successor, signer))
-        self._notary.signers = (signer, successor)
+        self._signer.signers = (signer, successor)
         self.flush()
         return successor
 
@@ -348,5 +350,5 @@ class Journal:
         self.on_sync(self.last_sync_s)
 
     def _tell_checkpoint(self) -> None:
-        if self._notary.note is not None:
-            self.on_checkpoint(self._notary.note)
+        if self._signer.note is not None:
+            self.on_checkpoint(self._signer.note)

@@ -12,10 +12,10 @@ state down; `grafting`, `promoting` and `staging` bring in counters that a chang
 
 from guard.limits.currencies import note_currency
 from guard.limits.ended import fill_ended
-from guard.limits.grafting import Graft, apart, graft, missing, pieces, together
+from guard.limits.grafting import Graft, graft, merge_grafts, missing_counters, split_graft, split_long_logs
 from guard.limits.holder import About, Amounts, Fills, Holder, Worth
 from guard.limits.ledger import post, put_body, reserve, settle
-from guard.limits.look import beside, free_in_us, left_of, look, used
+from guard.limits.look import check_claims, free_in_us, left_of, used, used_by_others
 from guard.limits.order_ids import (
     NOBODY,
     find_order,
@@ -28,8 +28,8 @@ from guard.limits.order_ids import (
 from guard.limits.orders import change_in_flight, end_order, note_filled, set_targets, unknowns
 from guard.limits.outside import adopt
 from guard.limits.promoting import SHADOW, promote, shadow_of
-from guard.limits.rates import Rates, rates_of, told_of
-from guard.limits.slots import bound_met, find_slot
+from guard.limits.rates import RateClaims, ratelimit_fields, rates_of
+from guard.limits.slots import find_slot, slot_bound_reached
 from guard.limits.snapshot import Part, restore, snapshot
 from guard.limits.staging import Staging
 from guard.limits.state import LOG_KINDS, Opening, State, Step, TradingRule, TradingState, advance
@@ -48,7 +48,7 @@ __all__ = [
     "Holder",
     "Opening",
     "Part",
-    "Rates",
+    "RateClaims",
     "Staging",
     "State",
     "Step",
@@ -57,10 +57,8 @@ __all__ = [
     "Worth",
     "adopt",
     "advance",
-    "apart",
-    "beside",
-    "bound_met",
     "change_in_flight",
+    "check_claims",
     "end_order",
     "fill_ended",
     "find_order",
@@ -70,17 +68,17 @@ __all__ = [
     "is_known_order",
     "key_rule",
     "left_of",
-    "look",
-    "missing",
+    "merge_grafts",
+    "missing_counters",
     "note_currency",
     "note_filled",
     "note_order_ids",
     "note_outside",
     "owner_of",
-    "pieces",
     "post",
     "promote",
     "put_body",
+    "ratelimit_fields",
     "rates_of",
     "reserve",
     "restore",
@@ -88,12 +86,14 @@ __all__ = [
     "set_trading",
     "settle",
     "shadow_of",
+    "slot_bound_reached",
     "snapshot",
+    "split_graft",
+    "split_long_logs",
     "take_order_ids",
-    "together",
-    "told_of",
     "trading_for",
     "trading_rule",
     "unknowns",
     "used",
+    "used_by_others",
 ]

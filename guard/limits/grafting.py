@@ -34,7 +34,7 @@ class Held(Struct, frozen=True, omit_defaults=True):
     bases: tuple[Basis, ...] = ()
 
 
-class Moved(Struct, frozen=True, omit_defaults=True):
+class StepClaims(Struct, frozen=True, omit_defaults=True):
     """What an open step claims, as in `Step`."""
 
     claims: tuple[Claim, ...]
@@ -49,7 +49,7 @@ class Graft(Struct, frozen=True, omit_defaults=True):
     """
 
     holders: dict[str, Held] = {}
-    steps: dict[str, Moved] = {}
+    steps: dict[str, StepClaims] = {}
     spent: dict[str, int] = {}
     logs: dict[str, LogPart] = {}
     more: dict[str, list[int]] = {}
@@ -66,7 +66,7 @@ class Graft(Struct, frozen=True, omit_defaults=True):
         return tuple(sorted(held | self.spent.keys() | self.logs.keys()))
 
 
-def missing(state: State, other: State) -> Graft:
+def missing_counters(state: State, other: State) -> Graft:
     """What the second ledger, `other`, counts and this one does not."""
     held = {}
     for known in (*other.holders.values(), *other.ended.values()):
@@ -93,7 +93,7 @@ def missing_elsewhere(state: State, other: State, cells: Iterable[str] | None = 
     return Graft(steps=steps, spent=spent, logs=logs)
 
 
-def together(parts: Iterable[Graft]) -> Graft:
+def merge_grafts(parts: Iterable[Graft]) -> Graft:
     """Several grafts as one: what a later one says of an order, a step or a cell replaces what was said before.
 
     An empty list of stamps takes a cell's stamps back. Raises ValueError for `more` stamps without those before them.
@@ -111,7 +111,7 @@ def together(parts: Iterable[Graft]) -> Graft:
     return whole
 
 
-def pieces(whole: Graft) -> Iterator[Graft]:
+def split_long_logs(whole: Graft) -> Iterator[Graft]:
     """The same in parts small enough for a record each: long logs first, piece by piece, then all the rest."""
     long = {cell: log for cell, log in whole.logs.items() if len(log.stamps) > PIECE_STAMPS}
     for cell, log in long.items():
@@ -121,9 +121,9 @@ def pieces(whole: Graft) -> Iterator[Graft]:
     yield msgspec.structs.replace(whole, logs={cell: log for cell, log in whole.logs.items() if cell not in long})
 
 
-def apart(whole: Graft, *, size: int, stamps: int) -> Iterator[Graft]:
+def split_graft(whole: Graft, *, size: int, stamps: int) -> Iterator[Graft]:
     """The same in parts: long logs by themselves, `size` live orders each, logs of `stamps` stamps, the rest."""
-    *long, whole = pieces(whole)
+    *long, whole = split_long_logs(whole)
     yield from long
     rest = iter(whole.holders.items())
     for _ in range(max(0, len(whole.holders) - 1) // size):
@@ -193,7 +193,7 @@ def _only(basis: Amounts | Basis, cells: set[str]) -> Basis:
     return Basis(tuple(cell for cell, _, _ in parts), tuple(amount for _, amount, _ in parts), kinds, basis.worth)
 
 
-def _moved(known: Step | None, other: Step) -> Moved:
+def _moved(known: Step | None, other: Step) -> StepClaims:
     """The claims that the step lacks in this ledger."""
     cells = set() if known is None else {claim.counter for claim in known.claims}
     pairs = [
@@ -202,7 +202,7 @@ def _moved(known: Step | None, other: Step) -> Moved:
         if known is not None and claim.counter not in cells
     ]
     claims, before = tuple(claim for claim, _ in pairs), tuple(before for _, before in pairs)
-    return Moved(claims, before, tuple(cell for cell in other.told if cell not in cells))
+    return StepClaims(claims, before, tuple(cell for cell in other.told if cell not in cells))
 
 
 def missing_spent(state: State, other: State, cell: str) -> int:
@@ -244,7 +244,7 @@ def hold(state: State, holder: Holder, new: Held) -> None:
         holder.claim((*more, *holder.bases))
 
 
-def _claim(step: Step, moved: Moved) -> None:
+def _claim(step: Step, moved: StepClaims) -> None:
     cells = {claim.counter for claim in step.claims}
     fresh = [pair for pair in zip(moved.claims, moved.before, strict=True) if pair[0].counter not in cells]
     step.claims += tuple(claim for claim, _ in fresh)

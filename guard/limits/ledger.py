@@ -25,7 +25,7 @@ from guard.limits.claims import parted
 from guard.limits.ended import keep_ended
 from guard.limits.holder import NONE_FILLED, NOTHING, About, Course, Holder
 from guard.limits.order_ids import forget_order, note_order_ids
-from guard.limits.rates import Rates, rates_of
+from guard.limits.rates import RateClaims, rates_of
 from guard.limits.shared import same_about
 from guard.limits.slots import settle_slot, take_slot
 from guard.limits.state import LOG_KINDS, SUM_KINDS, Opening, State, Step, advance, touch
@@ -68,7 +68,7 @@ def post(state: State, claims: tuple[Claim, ...], *, t_us: int) -> None:
     now_us = advance(state, t_us=t_us)
     if not claims:
         return
-    rates = claims if isinstance(claims, Rates) else rates_of(claims)
+    rates = claims if isinstance(claims, RateClaims) else rates_of(claims)
     if state.turns and state.turns[0] <= now_us:
         sweep(state, t_us=now_us, claims=len(rates))
     if state.touched is not None:

@@ -19,7 +19,9 @@ from guard.terms import Claim, Full, Granted, Shortfall, Taken
 _ZEROS: Final = repeat(0)  # what absent cells stand at
 
 
-def look(state: State, claims: tuple[Claim, ...], *, t_us: int, holder: str | None = None) -> Granted | Full | Taken:
+def check_claims(
+    state: State, claims: tuple[Claim, ...], *, t_us: int, holder: str | None = None
+) -> Granted | Full | Taken:
     """Whether every claim fits at `t_us`.
 
     If a slot is held, that alone is the answer. Otherwise a claim fits if what others use and what it asks for stay
@@ -57,7 +59,7 @@ def look(state: State, claims: tuple[Claim, ...], *, t_us: int, holder: str | No
     return Full(tuple(counts), tuple(shortfalls)) if shortfalls else Granted(tuple(counts))
 
 
-def beside(state: State, counter: str, *, holder: str | None) -> int:
+def used_by_others(state: State, counter: str, *, holder: str | None) -> int:
     """The sum on a counter without the part of `holder`."""
     own = None if holder is None else state.holders.get(holder)
     return state.sums.get(counter, 0) - (0 if own is None else part(own, counter))

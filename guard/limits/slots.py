@@ -16,7 +16,7 @@ EACH_MAX: Final = 100_000  # more than one account's orders and changes of a day
 EACH_MIN: Final = 1_000
 
 
-def bound_met(state: State, counter: str, *, t_us: int) -> int | None:
+def slot_bound_reached(state: State, counter: str, *, t_us: int) -> int | None:
     """The bound that forbids one more slot; None: one may be taken. Changes nothing.
 
     None also if the next step is due to sweep, and so may make room.

@@ -20,10 +20,10 @@ from guard.limits.grafting import (
     graft_elsewhere,
     held_of,
     hold,
+    merge_grafts,
     missing_elsewhere,
     missing_log,
     missing_spent,
-    together,
 )
 from guard.limits.holder import Holder
 from guard.limits.promoting import hold_plain, plain_of, promoted_log, promoted_spent
@@ -113,7 +113,7 @@ class Staging:
             parts.append(self.build() or Graft())
         while self.changed or self.stirred:
             parts.append(self.build_again())
-        told, left = together(parts), missing_elsewhere(self._state, self._other, self._missing)
+        told, left = merge_grafts(parts), missing_elsewhere(self._state, self._other, self._missing)
         logs = told.logs | {cell: log for cell, log in left.logs.items() if cell not in self._told}
         return replace(left, holders=told.holders, logs=logs)
 

@@ -39,7 +39,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-class Made(Struct):
+class Uncollected(Struct):
     """What was made while the collector was off. `stays`: it is in force now, and need not be traversed."""
 
     stays: bool = False
@@ -126,13 +126,13 @@ def _is_at_rest() -> bool:
 
 
 @contextmanager
-def uncollected() -> Iterator[Made]:
+def uncollected() -> Iterator[Uncollected]:
     """For a reload: it makes many objects, and collections while they grow would stop the loop, even from a thread.
 
     What comes into force joins what stands since the start; it goes once nobody names it, as it is free of cycles. So
     does all that is young at the end, where it is much: a thousand keys may have placed their first orders meanwhile.
     """
-    made = Made()
+    made = Uncollected()
     _PAUSE.begin()
     try:
         yield made

@@ -23,7 +23,7 @@ def fits(amount: Decimal, cap: Decimal) -> bool:
     return 0 < cap >= amount
 
 
-class Met(Struct, frozen=True):
+class MetCap(Struct, frozen=True):
     """One cap that an amount meets: both in the cap's currency. `tag` names what a counter of it adds up.
 
     `worth` is the amount in the order's own currency, `factor` what one unit of that comes to in the cap's.
@@ -57,7 +57,7 @@ class Met(Struct, frozen=True):
         return f"; in {self.value.currency} at {self.conversion.rate} of {self.conversion.as_of}{added}"
 
 
-class Amounts(Struct, frozen=True):
+class MoneyCaps(Struct, frozen=True):
     """Caps in money: one per currency, or (a key's own limits) one number that stands in every currency.
 
     `members`, where there are exchange rates: for a cap's currency those that are added up under it, its own first.
@@ -68,7 +68,7 @@ class Amounts(Struct, frozen=True):
     fx: Fx | None = None
     members: Mapping[str, tuple[str, ...]] = {}
 
-    def implies(self, other: "Amounts") -> bool:
+    def implies(self, other: "MoneyCaps") -> bool:
         """Whatever fits these caps fits the others, and meets them in the same way."""
         if self.fx != other.fx or (self.fx is not None and set(self.by_currency) != set(other.by_currency)):
             return False
@@ -104,19 +104,19 @@ class Amounts(Struct, frozen=True):
         cap = self.by_currency.get(money.currency, self.in_each)
         return cap is not None and fits(money.amount, cap)
 
-    def meet(self, money: Money, *, wall: datetime) -> tuple[Met, ...] | Missing:
+    def meet(self, money: Money, *, wall: datetime) -> tuple[MetCap, ...] | Missing:
         """Every cap that the amount has to meet: that in its own currency, else all that it can be converted into."""
         own = self.by_currency.get(money.currency, self.in_each)
         if own is not None:
-            return (Met(own, money, money, self.tag_of(money.currency)),)
-        found: list[Met] = []
+            return (MetCap(own, money, money, self.tag_of(money.currency)),)
+        found: list[MetCap] = []
         for currency, cap in self.by_currency.items():
             conversion = None if self.fx is None else self.fx.convert(money, currency, wall=wall)
             if isinstance(conversion, Missing):
                 return conversion
             if conversion is not None and self.fx is not None:
                 factor = self.fx.factor(self.fx.legs[money.currency, currency])
-                found.append(Met(cap, money, conversion.value, self.tag_of(currency), factor, conversion))
+                found.append(MetCap(cap, money, conversion.value, self.tag_of(currency), factor, conversion))
         if found:
             return tuple(found)
         given = shown(tuple(sorted(self.by_currency)))
@@ -137,12 +137,12 @@ def currency_of_tag(tag: str) -> str:
     return tag.partition("+")[0]
 
 
-def amounts_of(by_currency: Mapping[str, Decimal], fx: Fx | None) -> Amounts:
+def amounts_of(by_currency: Mapping[str, Decimal], fx: Fx | None) -> MoneyCaps:
     """The caps of one limit, with the exchange rates of its policy."""
     if fx is None:
-        return Amounts(by_currency)
+        return MoneyCaps(by_currency)
     members = {
         currency: (currency, *sorted(s for s, t in fx.legs if t == currency and s not in by_currency))
         for currency in by_currency
     }
-    return Amounts(by_currency, fx=fx, members=members)
+    return MoneyCaps(by_currency, fx=fx, members=members)

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from msgspec import Struct
 
 from guard.policy import notation, rates
-from guard.policy.amounts import Amounts, amounts_of
+from guard.policy.amounts import MoneyCaps, amounts_of
 from guard.policy.breaker import BreakerLimit, DaemonRefusals, Unknowns
 from guard.policy.budgets import DailyValue, MoneyBudget, OrdersPerDay
 from guard.policy.collar import PriceCollar
@@ -151,7 +151,7 @@ def _budget_rules(doc: PolicyDoc) -> Iterator[OrderRule]:
         yield OpenValue(policy, _amounts(doc, budgets.open_value), _daily_scope(doc, budgets.per))
 
 
-def _amounts(doc: PolicyDoc, texts: tuple[str, ...]) -> Amounts:
+def _amounts(doc: PolicyDoc, texts: tuple[str, ...]) -> MoneyCaps:
     """The caps of one limit, with the policy's exchange rates."""
     table = doc.fx
     if table is None:

@@ -21,20 +21,24 @@ from guard.policy.fx import MAX_AGE_DAYS
 from guard.policy.hours import ALWAYS
 from guard.policy.notation import Bad
 from guard.policy.prices import BUFFER_PERCENT
-from guard.policy.rows import Row
+from guard.policy.rows import RuleRow
 from guard.policy.stand_ins import OPTION, SATURDAY, at_minute, noon, world_of
-from guard.policy.trial import Ask, Usage
+from guard.policy.trial import TrialRequest, Usage
 from guard.terms import Effect, Exchange, Missing, OrderType, PlaceOrder, Side, TimeInForce
 from guard.terms.world import NOT_ASKED
 
 TICK: Final = Decimal("0.001")  # the smallest step of a price
 ORDERS_MAX: Final = 100_000  # more stamps than any window takes
-Vary = Callable[[Ask, Any, Any], Iterator[Ask]]
+Vary = Callable[[TrialRequest, Any, Any], Iterator[TrialRequest]]
 Both = tuple[Any, Any]  # the old value and the new one
-Beside = Callable[[Ask, Both, tuple[PolicyDoc, ...]], Iterator[Ask]]  # for what depends on other keys of the policy
+Beside = Callable[
+    [TrialRequest, Both, tuple[PolicyDoc, ...]], Iterator[TrialRequest]
+]  # for what depends on other keys of the policy
 
 
-def boundary(row: Row, base: Ask, *, old: Any, new: Any, docs: tuple[PolicyDoc, ...]) -> Iterator[Ask]:
+def boundary(
+    row: RuleRow, base: TrialRequest, *, old: Any, new: Any, docs: tuple[PolicyDoc, ...]
+) -> Iterator[TrialRequest]:
     """Requests that should tell the two values of this key apart. `docs`: both documents, for what belongs to it."""
     beside = _BESIDE.get(row.path)
     if beside is not None:
@@ -45,19 +49,19 @@ def boundary(row: Row, base: Ask, *, old: Any, new: Any, docs: tuple[PolicyDoc, 
         yield from vary(base, old, new)
 
 
-def _order(ask: Ask) -> PlaceOrder:
+def _order(ask: TrialRequest) -> PlaceOrder:
     if ask.order is None:
         raise AssertionError("a boundary is varied from an order")
     return ask.order
 
 
-def priced(ask: Ask, price: Decimal, **fields: Any) -> Ask:
+def priced(ask: TrialRequest, price: Decimal, **fields: Any) -> TrialRequest:
     """The same order at this price, in a market where that is the price."""
     order = replace(_order(ask), price=price, **fields)
     return replace(ask, order=order, world=world_of(order, price=price, wall=ask.wall))
 
 
-def _amounts(ask: Ask, old: Any, new: Any) -> Iterator[Decimal]:
+def _amounts(ask: TrialRequest, old: Any, new: Any) -> Iterator[Decimal]:
     """At the new cap, and a tick over the old one, in the order's own currency."""
     order = _order(ask)
     currency = currency_of(order.market, order.code)
@@ -71,22 +75,22 @@ def _amounts(ask: Ask, old: Any, new: Any) -> Iterator[Decimal]:
         yield was + TICK
 
 
-def _values(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:
+def _values(ask: TrialRequest, old: Any, new: Any) -> Iterator[TrialRequest]:
     for amount in _amounts(ask, old, new):
         if amount > 0:
             yield priced(ask, amount)
 
 
-def _as_option(ask: Ask) -> Ask:
+def _as_option(ask: TrialRequest) -> TrialRequest:
     order = _order(ask)
     return replace(ask, order=replace(order, symbol=f"US.{OPTION}", code=OPTION)) if order.market == "US" else ask
 
 
-def _premiums(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:
+def _premiums(ask: TrialRequest, old: Any, new: Any) -> Iterator[TrialRequest]:
     yield from _values(_as_option(ask), old, new)
 
 
-def _underlyings(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:
+def _underlyings(ask: TrialRequest, old: Any, new: Any) -> Iterator[TrialRequest]:
     option = priced(_as_option(ask), TICK)
     for amount in _amounts(option, old, new):
         world = world_of(_order(option), price=TICK, wall=ask.wall, strike=amount)
@@ -96,7 +100,7 @@ def _underlyings(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:
 def _sums(field: str) -> Vary:
     """As much is used as the old cap takes; the order is a tick more."""
 
-    def vary(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:  # noqa: ARG001 - one shape for all
+    def vary(ask: TrialRequest, old: Any, new: Any) -> Iterator[TrialRequest]:  # noqa: ARG001 - one shape for all
         order = _order(ask)
         currency = currency_of(order.market, order.code)
         used = moneys(old).get(currency, Decimal(0)) if old else Decimal(0)
@@ -105,14 +109,14 @@ def _sums(field: str) -> Vary:
     return vary
 
 
-def _quantities(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:
+def _quantities(ask: TrialRequest, old: Any, new: Any) -> Iterator[TrialRequest]:
     for qty in (new, None if old is None else Decimal(old) + 1):
         if qty is not None and Decimal(qty) > 0:
             yield priced(ask, TICK, qty=Decimal(qty))
 
 
 def _counts(field: str) -> Vary:
-    def vary(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:  # noqa: ARG001 - as above
+    def vary(ask: TrialRequest, old: Any, new: Any) -> Iterator[TrialRequest]:  # noqa: ARG001 - as above
         if old is not None:
             yield replace(priced(ask, TICK), usage=replace(Usage(), **{field: old}))
 
@@ -122,7 +126,7 @@ def _counts(field: str) -> Vary:
 def _windows(field: str, effect: Effect) -> Vary:
     """As many requests as the old rate takes, at the far end of its window."""
 
-    def vary(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:  # noqa: ARG001 - as above
+    def vary(ask: TrialRequest, old: Any, new: Any) -> Iterator[TrialRequest]:  # noqa: ARG001 - as above
         rates = notation.read_rates(old) if old else ()
         plain = priced(ask, TICK)
         for rate in () if isinstance(rates, Bad) else rates:
@@ -133,11 +137,11 @@ def _windows(field: str, effect: Effect) -> Vary:
     return vary
 
 
-def _repeats(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:  # noqa: ARG001 - as above
+def _repeats(ask: TrialRequest, old: Any, new: Any) -> Iterator[TrialRequest]:  # noqa: ARG001 - as above
     yield replace(priced(ask, TICK), usage=Usage(same_order_ms=((new or 0) * 1000,)))
 
 
-def _collars(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:
+def _collars(ask: TrialRequest, old: Any, new: Any) -> Iterator[TrialRequest]:
     """A price as far from the reference price as the new collar lets it be."""
     reference = Decimal(1000)
     for name in dict.fromkeys([*(old or {}), *(new or {})]):
@@ -151,13 +155,13 @@ def _collars(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:
                 yield replace(start, order=order, world=world_of(order, price=reference, wall=ask.wall))
 
 
-def _collar_missing(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:  # noqa: ARG001 - as above
+def _collar_missing(ask: TrialRequest, old: Any, new: Any) -> Iterator[TrialRequest]:  # noqa: ARG001 - as above
     plain = priced(ask, TICK)
     if plain.world is not None:
         yield replace(plain, world=replace(plain.world, quote=NOT_ASKED))
 
 
-def _buffered(ask: Ask, both: Both, docs: tuple[PolicyDoc, ...]) -> Iterator[Ask]:
+def _buffered(ask: TrialRequest, both: Both, docs: tuple[PolicyDoc, ...]) -> Iterator[TrialRequest]:
     """A market order that is worth just the cap with the new buffer."""
     order, (_, new) = _order(ask), both
     currency = currency_of(order.market, order.code)
@@ -170,7 +174,7 @@ def _buffered(ask: Ask, both: Both, docs: tuple[PolicyDoc, ...]) -> Iterator[Ask
                 yield priced(replace(ask, order=replace(order, order_type=OrderType.MARKET)), price)
 
 
-def _converted(ask: Ask, both: Both, docs: tuple[PolicyDoc, ...]) -> Iterator[Ask]:
+def _converted(ask: TrialRequest, both: Both, docs: tuple[PolicyDoc, ...]) -> Iterator[TrialRequest]:
     """An order in another currency that is worth just the cap with the new buffer."""
     order, (_, new) = _order(ask), both
     currency = currency_of(order.market, order.code)
@@ -184,7 +188,7 @@ def _converted(ask: Ask, both: Both, docs: tuple[PolicyDoc, ...]) -> Iterator[As
                     yield priced(ask, price)
 
 
-def _outdated(ask: Ask, both: Both, docs: tuple[PolicyDoc, ...]) -> Iterator[Ask]:
+def _outdated(ask: TrialRequest, both: Both, docs: tuple[PolicyDoc, ...]) -> Iterator[TrialRequest]:
     """The day after the last one on which the old age believed the rates."""
     old, _ = both
     age = timedelta(days=(MAX_AGE_DAYS if old is None else old) + 1)
@@ -193,17 +197,17 @@ def _outdated(ask: Ask, both: Both, docs: tuple[PolicyDoc, ...]) -> Iterator[Ask
             yield _moved(ask, noon(_order(ask).market, doc.fx.as_of + age))
 
 
-def _sides(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:
+def _sides(ask: TrialRequest, old: Any, new: Any) -> Iterator[TrialRequest]:
     for word in _fresh(old, new, Side.__members__):
         yield priced(ask, TICK, side=Side[word])
 
 
-def _types(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:
+def _types(ask: TrialRequest, old: Any, new: Any) -> Iterator[TrialRequest]:
     for word in _fresh(old, new, OrderType.__members__):
         yield priced(ask, TICK, order_type=OrderType[word], aux_price=TICK)
 
 
-def _times(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:
+def _times(ask: TrialRequest, old: Any, new: Any) -> Iterator[TrialRequest]:
     for word in _fresh(old, new, TimeInForce.__members__):
         yield priced(ask, TICK, time_in_force=TimeInForce[word])
 
@@ -212,12 +216,12 @@ def _fresh(old: Any, new: Any, words: Mapping[str, object]) -> list[str]:
     return [word for word in (words if new is None else new) if old is None or word not in old]
 
 
-def _as_it_is(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:  # noqa: ARG001 - as above
+def _as_it_is(ask: TrialRequest, old: Any, new: Any) -> Iterator[TrialRequest]:  # noqa: ARG001 - as above
     """Which market, symbol, key or account is asked for already tells the two apart."""
     yield priced(ask, TICK)
 
 
-def _hours(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:
+def _hours(ask: TrialRequest, old: Any, new: Any) -> Iterator[TrialRequest]:
     """The first and the last minute of every window, the minute after it, and a Saturday."""
     market = _order(ask).market
     minutes = {0, 12 * 60}
@@ -233,11 +237,11 @@ def _hours(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:
         yield replace(saturday, world=replace(saturday.world, exchange=Exchange(market)))
 
 
-def _moved(ask: Ask, wall: datetime) -> Ask:
+def _moved(ask: TrialRequest, wall: datetime) -> TrialRequest:
     return priced(replace(ask, wall=wall), TICK)
 
 
-def _aged(ask: Ask, old: Any, new: Any) -> Iterator[Ask]:
+def _aged(ask: TrialRequest, old: Any, new: Any) -> Iterator[TrialRequest]:
     """A market order at a price that is just young enough for the larger age."""
     plain = priced(replace(ask, order=replace(_order(ask), order_type=OrderType.MARKET)), TICK)
     world = plain.world

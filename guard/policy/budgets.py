@@ -18,7 +18,7 @@ from typing import ClassVar, Literal, Self
 from msgspec.structs import replace
 
 from guard.codes import Code
-from guard.policy.amounts import Amounts, Met, currency_of_tag
+from guard.policy.amounts import MetCap, MoneyCaps, currency_of_tag
 from guard.policy.cells import CELLS_MAX, cells_of, day_cells, gtc_cell, money_counter, parts_of, resets_of
 from guard.policy.notation import Reset, cap_units, from_units, ledger_units, plain
 from guard.policy.periods import RESET_OF, RESETS_OF_CURRENCY, next_reset, turned_at, wall_of
@@ -48,7 +48,7 @@ class MoneyBudget(Rule, frozen=True):
     word: ClassVar[str]
     noun: ClassVar[str]
     claims_worth: ClassVar[bool] = True
-    caps: Amounts
+    caps: MoneyCaps
     scope: Scope
 
     def implies(self, other: Self) -> bool:
@@ -116,7 +116,7 @@ class MoneyBudget(Rule, frozen=True):
         tag, room = claim.counter.split("|")[1], Fraction(max(0, (claim.cap or 0) - used), LEDGER_UNIT)
         return next((one.quantity(room, proposal.order.qty) for one in self._met(proposal) if one.tag == tag), None)
 
-    def _met(self, proposal: Proposal) -> tuple[Met, ...]:
+    def _met(self, proposal: Proposal) -> tuple[MetCap, ...]:
         worth = proposal.worth
         met = worth if isinstance(worth, Missing) else self.caps.meet(worth.value, wall=proposal.wall)
         return () if isinstance(met, Missing) else met

@@ -105,7 +105,7 @@ class Matrix(_Strict, frozen=True):
     now: datetime | None = None
 
 
-class Known(_Strict, frozen=True):
+class KnownInstrument(_Strict, frozen=True):
     """Reference data of one symbol: what it is, its prices, what is held of it. What is left out is not known."""
 
     kind: InstrumentKind | None = None
@@ -140,7 +140,7 @@ class CaseFile(_Strict, frozen=True):
     given: Given
     case: tuple[Case, ...] = ()
     matrix: tuple[Matrix, ...] = ()
-    reference: dict[str, Known] = {}
+    reference: dict[str, KnownInstrument] = {}
     market: dict[str, MarketDay] = {}
     keys: dict[str, KeyLimits] = {}
 
@@ -151,7 +151,7 @@ _UNKNOWN: Final = re.compile(r"unknown field `(?P<name>[^`]*)`")
 _NAMES: Final = tuple(
     dict.fromkeys(
         name
-        for cls in (CaseFile, Given, Case, Matrix, Order, Used, Known, MarketDay, KeyLimits)
+        for cls in (CaseFile, Given, Case, Matrix, Order, Used, KnownInstrument, MarketDay, KeyLimits)
         for name in cls.__struct_fields__
     )
 )

@@ -15,10 +15,10 @@ from guard.policy.casefile import Case, CaseFile, Matrix, line_of_case, parse_ca
 from guard.policy.document import PolicyError, did_you_mean
 from guard.policy.policyset import PolicySet
 from guard.policy.staged import staged
-from guard.policy.trial import Ask, Tried, try_order
+from guard.policy.trial import TrialRequest, TrialResult, try_order
 
 
-class Ran(Struct, frozen=True):
+class CaseResult(Struct, frozen=True):
     """One case run. `why`: how it differs from what was expected, "" where it does not."""
 
     file: str
@@ -33,11 +33,11 @@ class Ran(Struct, frozen=True):
         return not self.why
 
 
-class Asked(Struct, frozen=True):
+class ReadyCase(Struct, frozen=True):
     """A case ready to be run: the request, what is expected, where it stands."""
 
     case: Case
-    ask: Ask
+    ask: TrialRequest
     line: int | None
     name: str
 
@@ -45,14 +45,14 @@ class Asked(Struct, frozen=True):
 class Prepared(Struct, frozen=True):
     """Files read: cases by file, and everything that is wrong with the rest. The same cases can be run many times."""
 
-    files: Mapping[str, tuple[Asked, ...]]
+    files: Mapping[str, tuple[ReadyCase, ...]]
     errors: tuple[PolicyError, ...]
 
 
-class Report(Struct, frozen=True):
+class TestReport(Struct, frozen=True):
     """All cases run, in the order of the files, and the files that could not be read."""
 
-    ran: tuple[Ran, ...]
+    ran: tuple[CaseResult, ...]
     errors: tuple[PolicyError, ...]
 
     @property
@@ -66,14 +66,14 @@ class Report(Struct, frozen=True):
         return (*self.errors, *failed)
 
 
-def run_tests(policies: PolicySet, texts: Mapping[str, str]) -> Report:
+def run_tests(policies: PolicySet, texts: Mapping[str, str]) -> TestReport:
     """Every test of these files, by name of the file, against these policies."""
     return run_prepared(policies, prepared(texts))
 
 
 def prepared(texts: Mapping[str, str]) -> Prepared:
     """The cases of these files."""
-    files: dict[str, tuple[Asked, ...]] = {}
+    files: dict[str, tuple[ReadyCase, ...]] = {}
     errors: list[PolicyError] = []
     for file, text in sorted(texts.items()):
         found = parse_cases(text, file=file)
@@ -82,25 +82,25 @@ def prepared(texts: Mapping[str, str]) -> Prepared:
             continue
         asked = list(_asked(found, text, file=file))
         errors += [entry for entry in asked if isinstance(entry, PolicyError)]
-        files[file] = tuple(entry for entry in asked if isinstance(entry, Asked))
+        files[file] = tuple(entry for entry in asked if isinstance(entry, ReadyCase))
     return Prepared(files, tuple(errors))
 
 
-def run_prepared(policies: PolicySet, cases: Prepared) -> Report:
+def run_prepared(policies: PolicySet, cases: Prepared) -> TestReport:
     """Every case against these policies."""
     bare = policies.without_flags()
     asked = in_pieces((file, entry) for file, entries in cases.files.items() for entry in entries)
     ran = tuple(_run(bare, entry, file=file) for file, entry in asked)
-    return Report(ran, cases.errors)
+    return TestReport(ran, cases.errors)
 
 
-def _run(policies: PolicySet, asked: Asked, *, file: str) -> Ran:
+def _run(policies: PolicySet, asked: ReadyCase, *, file: str) -> CaseResult:
     tried = try_order(policies, asked.ask)
     told = "allowed" if tried.passes else f"refused: {', '.join(tried.codes)}"
-    return Ran(file, asked.line, asked.name, told, _difference(asked.case, tried, told))
+    return CaseResult(file, asked.line, asked.name, told, _difference(asked.case, tried, told))
 
 
-def _difference(case: Case, tried: Tried, told: str) -> str:
+def _difference(case: Case, tried: TrialResult, told: str) -> str:
     if case.expect == "allow":
         return "" if tried.passes else f"expected to be allowed, {_first(tried)}"
     if tried.passes:
@@ -117,12 +117,12 @@ def _difference(case: Case, tried: Tried, told: str) -> str:
     return ""
 
 
-def _first(tried: Tried) -> str:
+def _first(tried: TrialResult) -> str:
     reason = tried.reasons[0]
     return f"but refused: {', '.join(tried.codes)}: {reason.message} ({reason.policy or 'no policy'}, {reason.rule})"
 
 
-def _asked(found: CaseFile, text: str, *, file: str) -> Iterator[Asked | PolicyError]:
+def _asked(found: CaseFile, text: str, *, file: str) -> Iterator[ReadyCase | PolicyError]:
     for index, case in enumerate(in_pieces(found.case)):
         line = line_of_case(text, "case", index)
         yield _ready(found, case, staged(found, case), file=file, line=line, path=f"case[{index}]")
@@ -133,8 +133,8 @@ def _asked(found: CaseFile, text: str, *, file: str) -> Iterator[Asked | PolicyE
 
 
 def _ready(
-    found: CaseFile, case: Case, ask: Ask | str, *, file: str, line: int | None, path: str
-) -> Asked | PolicyError:
+    found: CaseFile, case: Case, ask: TrialRequest | str, *, file: str, line: int | None, path: str
+) -> ReadyCase | PolicyError:
     if isinstance(ask, str):
         return PolicyError(file, line, path, "bad_value", ask)
     unknown = next((code for code in case.codes if code not in set(Code)), None)
@@ -144,7 +144,7 @@ def _ready(
     if case.expect == "allow" and case.codes:
         hint = 'leave out codes, or write expect = "refuse"'
         return PolicyError(file, line, f"{path}.codes", "bad_value", "what is allowed has no codes", hint)
-    return Asked(case, ask, line, case.name or _name(found, case))
+    return ReadyCase(case, ask, line, case.name or _name(found, case))
 
 
 def _name(found: CaseFile, case: Case) -> str:

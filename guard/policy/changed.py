@@ -26,7 +26,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from guard.policy.cells import is_gtc
-from guard.policy.fills import BY_QUANTITY, BY_VALUE, OPEN, Whole
+from guard.policy.fills import BY_QUANTITY, BY_VALUE, OPEN, WholeClaim
 from guard.policy.notation import ledger_units
 from guard.terms import Claim, ClaimKind
 
@@ -91,7 +91,7 @@ def beside_fills(claim: Claim, changed: Changed) -> Claim:
 
 
 def carried(
-    wholes: Mapping[str, Whole], kinds: Mapping[str, ClaimKind], changed: Changed, *, named: frozenset[str]
+    wholes: Mapping[str, WholeClaim], kinds: Mapping[str, ClaimKind], changed: Changed, *, named: frozenset[str]
 ) -> Iterator[Claim]:
     """Claims on counters of value that the order stood on, and that none of the `named` ones is or takes the place of.
 
@@ -113,7 +113,7 @@ def _measure(cell: str) -> tuple[str, str]:
     return name, period.partition("@")[2]
 
 
-def _times(whole: Whole, changed: Changed) -> Fraction:
+def _times(whole: WholeClaim, changed: Changed) -> Fraction:
     """By how much the order becomes larger; where that is not known, no smaller than it was."""
     if changed.value and whole.value:
         return Fraction(changed.value) / Fraction(whole.value)

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from guard.policy import notation
 from guard.policy.hours import ALWAYS
 from guard.policy.notation import Bad, Rate, Window
-from guard.policy.rows import Order, Row
+from guard.policy.rows import Order, RuleRow
 
 Kind = Literal["looser", "tighter", "neutral", "mixed"]
 
@@ -30,7 +30,7 @@ def opposite(kind: Kind) -> Kind:
     return {"looser": "tighter", "tighter": "looser"}.get(kind, kind)  # type: ignore[return-value]
 
 
-def compared(row: Row, before: Any, after: Any) -> Kind:
+def compared(row: RuleRow, before: Any, after: Any) -> Kind:
     """What the change from one value to the other is."""
     return "neutral" if before == after else _BY_ORDER[row.order](row, before, after)
 
@@ -60,7 +60,7 @@ def _by_size(*, is_less: bool, is_more: bool) -> Kind:
     return "looser" if is_more else "mixed"
 
 
-def _numbers(row: Row, before: Any, after: Any, *, more: Kind) -> Kind:
+def _numbers(row: RuleRow, before: Any, after: Any, *, more: Kind) -> Kind:
     """Two numbers; `more`: what a larger one is. A key left out is its default, else endless."""
     default = Decimal(row.unset) if row.unset.isdecimal() else Decimal("Infinity")
     old = default if before is None else Decimal(before)
@@ -70,15 +70,15 @@ def _numbers(row: Row, before: Any, after: Any, *, more: Kind) -> Kind:
     return more if new > old else opposite(more)
 
 
-def _cap(row: Row, before: Any, after: Any) -> Kind:
+def _cap(row: RuleRow, before: Any, after: Any) -> Kind:
     return _numbers(row, before, after, more="looser")
 
 
-def _wait(row: Row, before: Any, after: Any) -> Kind:
+def _wait(row: RuleRow, before: Any, after: Any) -> Kind:
     return _numbers(row, before, after, more="tighter")
 
 
-def _caps(row: Row, before: Any, after: Any) -> Kind:  # noqa: ARG001 - the order of all money
+def _caps(row: RuleRow, before: Any, after: Any) -> Kind:  # noqa: ARG001 - the order of all money
     """Money without exchange rates: a currency that is not named is refused, like a cap of zero."""
     if before is None or after is None:
         return "tighter" if before is None else "looser"
@@ -97,7 +97,7 @@ def moneys(texts: tuple[str, ...]) -> Mapping[str, Decimal]:
     return {} if isinstance(found, Bad) else found
 
 
-def _percents(row: Row, before: Any, after: Any) -> Kind:  # noqa: ARG001 - as above
+def _percents(row: RuleRow, before: Any, after: Any) -> Kind:  # noqa: ARG001 - as above
     old, new = dict(before or {}), dict(after or {})
     endless = Decimal("Infinity")
     names = set(old) | set(new)
@@ -107,33 +107,33 @@ def _percents(row: Row, before: Any, after: Any) -> Kind:  # noqa: ARG001 - as a
     )
 
 
-def _allow(row: Row, before: Any, after: Any) -> Kind:
+def _allow(row: RuleRow, before: Any, after: Any) -> Kind:
     if before is None or after is None:
         return "tighter" if before is None else "looser"
     old, new = _upper(row, before), _upper(row, after)
     return _by_size(is_less=within(new, old), is_more=within(old, new))
 
 
-def _block(row: Row, before: Any, after: Any) -> Kind:
+def _block(row: RuleRow, before: Any, after: Any) -> Kind:
     """A counter in another currency blocks its share too, which a pattern that stands for it does not."""
     return opposite(_allow(row, notation.blocking(before or ()), notation.blocking(after or ())))
 
 
-def _reach(row: Row, before: Any, after: Any) -> Kind:
+def _reach(row: RuleRow, before: Any, after: Any) -> Kind:
     """Whom a policy selects: more selected is tighter."""
     return opposite(_allow(row, before, after))
 
 
-def _unreach(row: Row, before: Any, after: Any) -> Kind:
+def _unreach(row: RuleRow, before: Any, after: Any) -> Kind:
     return _allow(row, before or (), after or ())
 
 
-def _upper(row: Row, texts: Collection[Any]) -> tuple[Any, ...]:
+def _upper(row: RuleRow, texts: Collection[Any]) -> tuple[Any, ...]:
     """Symbols are the same in upper and lower case; key ids are not."""
     return tuple(text.upper() for text in texts) if row.path.endswith("symbols") else tuple(texts)
 
 
-def _rates(row: Row, before: Any, after: Any) -> Kind:
+def _rates(row: RuleRow, before: Any, after: Any) -> Kind:
     least = 1 if row.table == "breaker" else 0
     old, new = _read_rates(before, least), _read_rates(after, least)
     return _by_size(
@@ -152,7 +152,7 @@ def _implies(rate: Rate, other: Rate) -> bool:
     return rate.count == 0 or (rate.count <= other.count and rate.window_ms >= other.window_ms)
 
 
-def _hours(row: Row, before: Any, after: Any) -> Kind:  # noqa: ARG001 - as above
+def _hours(row: RuleRow, before: Any, after: Any) -> Kind:  # noqa: ARG001 - as above
     """A table that is there opens the markets that it names; without one all are open always."""
     left_out: tuple[str, ...] = (ALWAYS,) if before is None or after is None else ()
     names = set(before or {}) | set(after or {})
@@ -184,20 +184,20 @@ def _minutes(windows: frozenset[Window]) -> frozenset[int]:
     return frozenset(minute for window in windows for span in window.minutes for minute in span)
 
 
-def _words(row: Row, before: Any, after: Any) -> Kind:
+def _words(row: RuleRow, before: Any, after: Any) -> Kind:
     ranks = {word: place for place, word in enumerate(row.loosest_last)}
     left_out = row.unset if row.unset in ranks else ""
     old, new = ranks[before or left_out], ranks[after or left_out]
     return _by_size(is_less=new <= old, is_more=new >= old)
 
 
-def _until(row: Row, before: datetime | None, after: datetime | None) -> Kind:  # noqa: ARG001 - as above
+def _until(row: RuleRow, before: datetime | None, after: datetime | None) -> Kind:  # noqa: ARG001 - as above
     if before is None or after is None:
         return "looser" if before is None else "tighter"
     return "tighter" if after > before else "looser"
 
 
-_BY_ORDER: Final[Mapping[Order, Callable[[Row, Any, Any], Kind]]] = MappingProxyType(
+_BY_ORDER: Final[Mapping[Order, Callable[[RuleRow, Any, Any], Kind]]] = MappingProxyType(
     {
         "caps": _caps,
         "cap": _cap,

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from guard.pieces import in_pieces
 from guard.policy.document import RESERVED_IDS, PolicyDoc, PolicyError
-from guard.policy.doubts import warnings_of
 from guard.policy.keylimits import KeyRules, rules_of_limits
+from guard.policy.loadwarnings import warnings_of
 from guard.policy.notation import Bad, read_zone
 from guard.policy.policyset import PolicySet
 from guard.terms import KeyLimits

@@ -16,7 +16,7 @@ from guard.policy.compared import Kind, compared, joined, opposite, within
 from guard.policy.document import PolicyDoc
 from guard.policy.policyset import PolicySet, canonical
 from guard.policy.prices import BUFFER_PERCENT
-from guard.policy.rows import Row
+from guard.policy.rows import RuleRow
 from guard.policy.schema import expanded
 from guard.policy.table import BY_PATH, ROWS
 from guard.policy.trial import Witness
@@ -37,7 +37,7 @@ _DEPENDS: Final = {  # what a key has no meaning without
 }
 
 
-class Change(Struct, frozen=True):
+class RuleChange(Struct, frozen=True):
     """One thing that changes. `before` and `after` as the files write it, "" for a key left out.
 
     `witness`: for what is looser or mixed, an order that is refused before and passes after, where one was found.
@@ -52,12 +52,12 @@ class Change(Struct, frozen=True):
     witness: Witness | None = None
 
 
-def compare(before: PolicySet, after: PolicySet) -> tuple[Change, ...]:
+def compare(before: PolicySet, after: PolicySet) -> tuple[RuleChange, ...]:
     """Every difference between two sets, by policy, in the order of the rule table."""
     old, new = {doc.id: doc for doc in before.all_docs}, {doc.id: doc for doc in after.all_docs}
-    found: list[Change] = []
+    found: list[RuleChange] = []
     for once, called in _renamed(old, new):
-        found.append(Change(called, "policy.id", "neutral", f"policy {once} is now called {called}", once, called))
+        found.append(RuleChange(called, "policy.id", "neutral", f"policy {once} is now called {called}", once, called))
         del old[once], new[called]
     others = tuple(doc for doc in (*before.all_docs, *after.all_docs) if _has(doc, BUFFER))
     for name in in_pieces(sorted(old.keys() | new.keys())):
@@ -67,12 +67,12 @@ def compare(before: PolicySet, after: PolicySet) -> tuple[Change, ...]:
     return tuple(found)
 
 
-def verdict(changes: tuple[Change, ...]) -> Kind:
+def verdict(changes: tuple[RuleChange, ...]) -> Kind:
     """What all changes come to together."""
     return joined([change.kind for change in changes])
 
 
-def value_of(doc: PolicyDoc, row: Row) -> Any:
+def value_of(doc: PolicyDoc, row: RuleRow) -> Any:
     """What the document says of the row's key; None where it says nothing. FUTURES is written out."""
     if row.path == "hours":
         return doc.hours
@@ -108,7 +108,7 @@ def _content(doc: PolicyDoc) -> bytes:
 
 def _changes(
     name: str, was: PolicyDoc | None, now: PolicyDoc | None, *, others: tuple[PolicyDoc, ...]
-) -> Iterator[Change]:
+) -> Iterator[RuleChange]:
     if was is None or now is None:
         yield from _whole(name, was, now, others=others)
         return
@@ -118,12 +118,14 @@ def _changes(
         if old == new:
             continue
         kind = "neutral" if is_shadow else _kind(row, was, now, others=others)
-        yield Change(name, row.path, kind, _words(row, kind, before=told(old), after=told(new)), told(old), told(new))
+        yield RuleChange(
+            name, row.path, kind, _words(row, kind, before=told(old), after=told(new)), told(old), told(new)
+        )
 
 
 def _whole(
     name: str, was: PolicyDoc | None, now: PolicyDoc | None, *, others: tuple[PolicyDoc, ...]
-) -> Iterator[Change]:
+) -> Iterator[RuleChange]:
     """A policy that comes or goes: one change for each of its limits, none for whom it selects."""
     doc = was or now or NOBODY
     verb = "added" if was is None else "removed"
@@ -138,14 +140,14 @@ def _whole(
         kind = "neutral" if is_shadow else kind
         text = told(value)
         before, after = ("", text) if was is None else (text, "")
-        yield Change(
+        yield RuleChange(
             name, row.path, kind, f"policy {verb}: {_words(row, kind, before=before, after=after)}", before, after
         )
     if not count:
-        yield Change(name, "policy.id", "neutral", f"policy {verb}: it limits nothing")
+        yield RuleChange(name, "policy.id", "neutral", f"policy {verb}: it limits nothing")
 
 
-def _kind(row: Row, was: PolicyDoc, now: PolicyDoc, *, others: tuple[PolicyDoc, ...]) -> Kind:
+def _kind(row: RuleRow, was: PolicyDoc, now: PolicyDoc, *, others: tuple[PolicyDoc, ...]) -> Kind:
     old, new = value_of(was, row), value_of(now, row)
     needs = _DEPENDS.get(row.path)
     if needs is not None and not any(_has(was, path) and _has(now, path) for path in needs):
@@ -178,13 +180,13 @@ def _grants(*docs: PolicyDoc) -> bool:
     )
 
 
-def _converted_caps(row: Row, before: Any, after: Any) -> Kind:
+def _converted_caps(row: RuleRow, before: Any, after: Any) -> Kind:
     """With exchange rates a currency without an amount of its own meets the others': only equal lists compare."""
     same = {text.rpartition(" ")[2] for text in before} == {text.rpartition(" ")[2] for text in after}
     return compared(row, before, after) if same else "mixed"
 
 
-def _fx(row: Row, was: PolicyDoc, now: PolicyDoc) -> Kind:
+def _fx(row: RuleRow, was: PolicyDoc, now: PolicyDoc) -> Kind:
     """Rates that come let orders be compared that were refused; on a sum of money they also add other orders up."""
     if was.fx is not None and now.fx is not None:
         return compared(row, value_of(was, row), value_of(now, row))
@@ -195,7 +197,7 @@ def _fx(row: Row, was: PolicyDoc, now: PolicyDoc) -> Kind:
     return "looser" if was.fx is None else "tighter"
 
 
-def _words(row: Row, kind: Kind, *, before: str, after: str) -> str:
+def _words(row: RuleRow, kind: Kind, *, before: str, after: str) -> str:
     left_out = row.unset
     was, now = before or f"left out ({left_out})", after or f"left out ({left_out})"
     why = f": {row.mixed_why}" if kind == "mixed" and row.mixed_why else ""
@@ -205,21 +207,21 @@ def _words(row: Row, kind: Kind, *, before: str, after: str) -> str:
 # ---------------------------------------------------------------- cover
 
 
-def _cover(before: PolicySet, after: PolicySet) -> Iterator[Change]:
+def _cover(before: PolicySet, after: PolicySet) -> Iterator[RuleChange]:
     """Who may trade at all: a money limit gives cover, and without cover a trade is refused as no_policy."""
     if before.require_cover != after.require_cover:
         kind: Kind = "looser" if before.require_cover else "tighter"
         words = f"require_cover {before.require_cover} becomes {after.require_cover}, {kind}".lower()
-        yield Change("", "require_cover", kind, words, str(before.require_cover), str(after.require_cover))
+        yield RuleChange("", "require_cover", kind, words, str(before.require_cover), str(after.require_cover))
         return
     if not after.require_cover:
         return
     for doc in _newly_covering(before.docs, after.docs):
         words = "orders.max_value now covers trades that nothing covered (no_policy), looser"
-        yield Change(doc.id, "cover", "looser", words)
+        yield RuleChange(doc.id, "cover", "looser", words)
     for doc in _newly_covering(after.docs, before.docs):
         words = "trades that orders.max_value covered are refused as no_policy where nothing else covers them, tighter"
-        yield Change(doc.id, "cover", "tighter", words)
+        yield RuleChange(doc.id, "cover", "tighter", words)
 
 
 def _newly_covering(old: tuple[PolicyDoc, ...], new: tuple[PolicyDoc, ...]) -> Iterator[PolicyDoc]:

@@ -32,7 +32,7 @@ _BY_NUMBER: Final = frozenset({"open_orders"})
 _ONE: Final = Fraction(1)
 
 
-class Whole(Struct, frozen=True):
+class WholeClaim(Struct, frozen=True):
     """What a cell held for the whole order, none of it filled: its amount, and the value that it was made from.
 
     `value` is quantity x `price` x `multiplier`; None where the order was not valued.
@@ -44,7 +44,7 @@ class Whole(Struct, frozen=True):
     multiplier: Decimal = Decimal(1)
 
 
-class Progress(Struct, frozen=True):
+class FillProgress(Struct, frozen=True):
     """How far an order has come. `price` is its limit as the daemon lists it, `average` that of its fills.
 
     `at`: when the last fill happened, as far as it is known. `is_over`: nothing more can be filled. `is_idle`: nothing
@@ -67,7 +67,9 @@ class Progress(Struct, frozen=True):
         return self.is_over or self.is_idle
 
 
-def targets(wholes: Mapping[str, Whole], held: Mapping[str, int], progress: Progress, *, market: str) -> dict[str, int]:
+def targets(
+    wholes: Mapping[str, WholeClaim], held: Mapping[str, int], progress: FillProgress, *, market: str
+) -> dict[str, int]:
     """What the order shall hold, for each cell where that is not what it holds already.
 
     `held`: what it holds now, on these and on other cells. Cells of which nothing is known here stay.
@@ -94,7 +96,7 @@ def vanished(held: Mapping[str, int], *, market: str, at: datetime) -> dict[str,
     return found
 
 
-def _parts(whole: Whole, progress: Progress) -> tuple[Fraction, Fraction]:
+def _parts(whole: WholeClaim, progress: FillProgress) -> tuple[Fraction, Fraction]:
     """The shares of the cell's amount that are filled, and that may still be filled."""
     if not whole.value or whole.price <= 0:
         filled = Fraction(progress.filled) / Fraction(progress.qty) if progress.qty else _ONE

@@ -10,7 +10,7 @@ import msgspec
 
 from guard.markets import MARKETS
 from guard.policy.notation import CURRENCIES
-from guard.policy.rows import Row
+from guard.policy.rows import RuleRow
 from guard.policy.schema import COLLAR_CLASSES, FUTURES_WORD, FX, HOURS, PERCENT_MAX, TABLES, WORDS, FxTable, Texts
 from guard.policy.table import BY_PATH
 
@@ -47,11 +47,11 @@ def _table(name: str) -> dict[str, Any]:
     }
 
 
-def _key(row: Row, type_: Any) -> dict[str, Any]:
+def _key(row: RuleRow, type_: Any) -> dict[str, Any]:
     return {"description": described(row), **_value(row, type_)}
 
 
-def described(row: Row) -> str:
+def described(row: RuleRow) -> str:
     """What an editor shows of a key."""
     parts = [row.says]
     if row.unit:
@@ -60,7 +60,7 @@ def described(row: Row) -> str:
     return " ".join(parts)
 
 
-def _value(row: Row, type_: Any) -> dict[str, Any]:
+def _value(row: RuleRow, type_: Any) -> dict[str, Any]:
     if Texts in get_args(type_):
         item: dict[str, Any] = {"type": "string"}
         words = WORDS.get((row.table, row.key))

@@ -16,8 +16,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from guard.codes import Code
-from guard.policy.alike import NOTHING_GRANTED, Thinned
 from guard.policy.breaker import BreakerLimit
+from guard.policy.orderclass import NOTHING_GRANTED, RuleSet
 from guard.policy.plan import Plan
 from guard.policy.policyset import Binding, PolicySet
 from guard.policy.prices import UNPRICED, ValueTerms
@@ -80,14 +80,14 @@ class _Rule(Maker, Protocol[_Asked_contra]):
     def judge(self, request: _Asked_contra, /) -> Answer: ...
 
 
-class _No(NamedTuple):
+class _Refused(NamedTuple):
     """The rule that said no, and why; None where none was asked, or one broke."""
 
     rule: Maker | None = None
     why: Reason | None = None
 
 
-_NOT_ASKED: Final = _No()
+_NOT_ASKED: Final = _Refused()
 _UNTOLD: Final = Missing(Code.PRICE_UNAVAILABLE, "no price is known")
 
 
@@ -110,7 +110,7 @@ class Judgement(Struct, frozen=True, gc=False):
         return None if self.proposal is None else self.proposal.worth
 
 
-class Reading(Binding, frozen=True):
+class KeptReading(Binding, frozen=True):
     """What every read of a key claims: nothing of it hangs on the read. `kept`: as what its claims are."""
 
     judgement: Judgement
@@ -144,38 +144,40 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
     shape = (place, order.symbol, order.side, order.order_type)
     # Once a shape has passed, the rules that hang on it alone are not asked again, unless the instrument is known.
     is_known = world is not None and isinstance(world.instrument, Instrument)
-    alike = None if is_known else plan.passed.get(shape)
+    known_class = None if is_known else plan.passed.get(shape)
     if plan.converting:
         proposal = _converted(proposal, plan)
-    asked, known = (plan.orders, NOTHING_GRANTED) if alike is None else alike.of(proposal)
-    found: Granting | _No = known
+    asked, known = (plan.orders, NOTHING_GRANTED) if known_class is None else known_class.of(proposal)
+    found: Granting | _Refused = known
     if plan.lacks_cover:
         found = _NOT_ASKED
     elif asked.rules:
-        found = _at_a_glance(asked.rules, proposal, known=known)
-    if not isinstance(found, _No):
-        if alike is None and not is_known:
+        found = _first_refusal(asked.rules, proposal, known=known)
+    if not isinstance(found, _Refused):
+        if known_class is None and not is_known:
             plan.has_passed(shape)
-        elif alike is not None and not (alike.is_learned or proposal.is_reducing):
-            alike.learn(found, currency)
+        elif known_class is not None and not (known_class.is_learned or proposal.is_reducing):
+            known_class.learn(found, currency)
         return Judgement((), found[0], found[1], (), proposal)
-    answers = _all_told(plan, asked, proposal, said=found)
-    if alike is None and not (is_known or any(rule.is_of_shape for rule, _ in answers)):
+    answers = _with_implied(plan, asked, proposal, said=found)
+    if known_class is None and not (is_known or any(rule.is_of_shape for rule, _ in answers)):
         plan.has_passed(shape)
     return _collect([*answers, (None, _NO_COVER)] if plan.lacks_cover else answers, proposal, known=known)
 
 
-def _all_told(plan: Plan, asked: Thinned, proposal: Proposal, *, said: _No) -> list[tuple[_Rule[Proposal], Answer]]:
-    """What each rule says, in the order of the policies. What another one stands for is asked where that refuses."""
-    answers = _in_full(asked.rules, proposal, said=said)
-    found, behind = answers, asked.behind
+def _with_implied(
+    plan: Plan, asked: RuleSet, proposal: Proposal, *, said: _Refused
+) -> list[tuple[_Rule[Proposal], Answer]]:
+    """What each rule says, in the order of the policies. What another one implies is asked where that one refuses."""
+    answers = _all_answers(asked.rules, proposal, said=said)
+    found, implied = answers, asked.implied
     while more := [
         other
         for rule, why in found
         if isinstance(why, Reason)
-        for other in chain.from_iterable(behind.get(id(rule), ()))
+        for other in chain.from_iterable(implied.get(id(rule), ()))
     ]:
-        found = _in_full(more, proposal, said=_NOT_ASKED)
+        found = _all_answers(more, proposal, said=_NOT_ASKED)
         answers = [*answers, *found]
         if found:
             place = {id(rule): n for n, rule in enumerate(plan.all_rules)}
@@ -183,10 +185,12 @@ def _all_told(plan: Plan, asked: Thinned, proposal: Proposal, *, said: _No) -> l
     return answers
 
 
-def _at_a_glance(rules: Iterable[_Rule[_R]], request: _R, *, known: Granting = NOTHING_GRANTED) -> Granting | _No:
-    """What the thinned rules claim; else the first of them that says no, and why. One that breaks is asked again.
+def _first_refusal(
+    rules: Iterable[_Rule[_R]], request: _R, *, known: Granting = NOTHING_GRANTED
+) -> Granting | _Refused:
+    """What the rules claim; else the first of them that refuses, and why. One that breaks is asked again.
 
-    `known`: what those claim that need not be asked.
+    `known`: the claims of rules that need not be asked.
     """
     claims: list[Claim] = []
     makers: list[Maker] = []
@@ -196,7 +200,7 @@ def _at_a_glance(rules: Iterable[_Rule[_R]], request: _R, *, known: Granting = N
             if answer is None:
                 continue
             if isinstance(answer, Reason):
-                return _No(rule, answer)
+                return _Refused(rule, answer)
             claims += answer
             makers += [rule] * len(answer)
     except Exception:  # noqa: BLE001 - every rule is asked again then, and the one that breaks refuses by itself
@@ -204,7 +208,7 @@ def _at_a_glance(rules: Iterable[_Rule[_R]], request: _R, *, known: Granting = N
     return _tightest((*claims, *known[0]), (*makers, *known[1]))
 
 
-def _in_full(rules: Iterable[_Rule[_R]], request: _R, *, said: _No) -> list[tuple[_Rule[_R], Answer]]:
+def _all_answers(rules: Iterable[_Rule[_R]], request: _R, *, said: _Refused) -> list[tuple[_Rule[_R], Answer]]:
     """What each rule says that says anything; of one it is known already. One that breaks refuses by itself."""
     found: list[tuple[_Rule[_R], Answer]] = []
     for rule in rules:
@@ -264,25 +268,27 @@ def judge_read(policies: PolicySet, principal: Principal, *, wall: datetime, kep
 
     `kept`: as what the claims are kept for all reads to come.
     """
-    known: Reading | None = policies.readings.get(principal.name)
+    known: KeptReading | None = policies.readings.get(principal.name)
     if known is not None and known.kept is kept and known.binds(principal.limits, wall):
         return known.judgement
     plan = policies.plan(principal, None, None, wall=wall)
     request = Request(plan.key, Effect.READ, None, wall)
-    found = _at_a_glance(plan.reads, request)
-    if isinstance(found, _No):
-        return _collect(_in_full(plan.all_reads, request, said=found))
+    found = _first_refusal(plan.reads, request)
+    if isinstance(found, _Refused):
+        return _collect(_all_answers(plan.all_reads, request, said=found))
     judgement = Judgement((), kept(found[0]) if found[0] else (), found[1])
-    policies.keep_reading(principal.name, Reading(principal.limits, policies.validity(wall), judgement, kept))
+    policies.keep_reading(principal.name, KeptReading(principal.limits, policies.validity(wall), judgement, kept))
     return judgement
 
 
 def judge_cancel(plan: Plan, *, account: Account, wall: datetime) -> Judgement:
     """A cancel: `rates.cancels` and nothing else, whatever limits, hours or budgets say."""
     request = Request(plan.key, Effect.ORDER_CANCEL, account, wall)
-    found = _at_a_glance(plan.cancels, request)
+    found = _first_refusal(plan.cancels, request)
     return (
-        _collect(_in_full(plan.all_cancels, request, said=found)) if isinstance(found, _No) else Judgement((), *found)
+        _collect(_all_answers(plan.all_cancels, request, said=found))
+        if isinstance(found, _Refused)
+        else Judgement((), *found)
     )
 
 
@@ -306,7 +312,7 @@ def _collect(
         elif maker is not None:
             claims += answer
             makers += [maker] * len(answer)
-    told = in_order(_told_once(reasons)) if reasons else ()
+    told = in_order(_without_repeats(reasons)) if reasons else ()
     return Judgement(told, *_tightest((*claims, *known[0]), (*makers, *known[1])), tuple(refusing), proposal)
 
 
@@ -335,7 +341,7 @@ def _cap(claim: Claim) -> int:
     return _UNCAPPED if claim.cap is None else claim.cap
 
 
-def _told_once(reasons: list[Reason]) -> list[Reason]:
+def _without_repeats(reasons: list[Reason]) -> list[Reason]:
     """A datum that is missing is missing for every limit that wants it; it is told for the first of them."""
     told: set[tuple[Code, str]] = set()
     kept = []

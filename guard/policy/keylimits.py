@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from guard.codes import Code
 from guard.markets import PREFIXES
-from guard.policy.amounts import Amounts
+from guard.policy.amounts import MoneyCaps
 from guard.policy.budgets import DailyValue
 from guard.policy.hours import KeyHours
 from guard.policy.instruments import Markets, Symbols
@@ -93,9 +93,9 @@ def rules_of_limits(limits: KeyLimits, *, policy: str, tz: str) -> KeyRules:
         if not isinstance(window, Bad):
             rules.append(KeyHours(policy, window, tz))
     if limits.max_order_value is not None:
-        rules.append(KeyMaxValue(policy, Amounts(in_each=limits.max_order_value)))
+        rules.append(KeyMaxValue(policy, MoneyCaps(in_each=limits.max_order_value)))
     if limits.max_daily_value is not None:
-        rules.append(KeyDailyValue(policy, Amounts(in_each=limits.max_daily_value), money, None))
+        rules.append(KeyDailyValue(policy, MoneyCaps(in_each=limits.max_daily_value), money, None))
     if limits.max_orders_per_minute is not None:
         rate = Rate(limits.max_orders_per_minute, MINUTE_MS)
         rules.append(OrdersPerMinute(policy, rate, Scope("key", policy)))

@@ -19,7 +19,7 @@ from guard.policy.document import PolicyDoc
 from guard.policy.hours import ALWAYS
 from guard.policy.notation import DAY_MIN, Bad, clock_text, plain
 from guard.policy.policyset import PolicySet
-from guard.policy.rows import STEPS, Row
+from guard.policy.rows import STEPS, RuleRow
 from guard.policy.schema import WORDS
 from guard.policy.table import ROWS
 
@@ -72,13 +72,13 @@ def mutants(doc: PolicyDoc) -> Iterator[Mutant]:
                 yield Mutant(doc.id, doc.file, row.path, before, after, _with(doc, row, moved))
 
 
-def _with(doc: PolicyDoc, row: Row, value: Any) -> PolicyDoc:
+def _with(doc: PolicyDoc, row: RuleRow, value: Any) -> PolicyDoc:
     if not row.key:
         return replace(doc, **{row.table: value})
     return replace(doc, **{row.table: replace(getattr(doc, row.table), **{row.key: value})})
 
 
-def _moved(row: Row, value: Any) -> Iterator[Any]:
+def _moved(row: RuleRow, value: Any) -> Iterator[Any]:
     """The values one step away, tighter and looser."""
     step = Decimal(row.step or STEPS.get(row.order, "0"))
     if row.order == "caps":
@@ -96,7 +96,7 @@ def _moved(row: Row, value: Any) -> Iterator[Any]:
         yield from _lists(row, value)
 
 
-def _lists(row: Row, value: tuple[Any, ...]) -> Iterator[Any]:
+def _lists(row: RuleRow, value: tuple[Any, ...]) -> Iterator[Any]:
     """Without the list, and without each of its entries; a list of every word says nothing."""
     if set(value) != set(WORDS.get((row.table, row.key), ())):
         yield None

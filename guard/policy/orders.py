@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import ClassVar, Literal, Self
 
 from guard.codes import Code
-from guard.policy.amounts import Amounts, Met
+from guard.policy.amounts import MetCap, MoneyCaps
 from guard.policy.instruments import AllowList
 from guard.policy.notation import plain
 from guard.policy.prices import UNPRICED
@@ -81,7 +81,7 @@ class MaxValue(Rule, frozen=True):
     noun: ClassVar[str] = "order value"
     is_cover: ClassVar[bool] = True
     measure: ClassVar[Literal["qty", "value"] | None] = "value"
-    caps: Amounts
+    caps: MoneyCaps
 
     def implies(self, other: Self) -> bool:
         """Smaller caps on the same measure."""
@@ -132,7 +132,7 @@ class MaxValue(Rule, frozen=True):
         worth = self.measured(proposal)
         return self.caps.conversions(worth, wall=proposal.wall) if isinstance(worth, Money) else ()
 
-    def _above(self, proposal: Proposal, met: Met) -> Reason:
+    def _above(self, proposal: Proposal, met: MetCap) -> Reason:
         observed, limit, unit = plain(met.value.amount), plain(met.cap), met.value.currency
         message = f"{self.noun} {observed} {unit} is above {limit} {unit}: {self._arithmetic(proposal)}{met.told}"
         return self.reason(Code.MAX_ORDER_VALUE, message, observed=observed, limit=limit, unit=unit)

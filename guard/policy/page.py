@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from guard.policy.jsonschema import schema
-from guard.policy.rows import STEPS, Row
+from guard.policy.rows import STEPS, RuleRow
 from guard.policy.table import ROWS
 
 # ruff: noqa: E501 - paragraphs of a document are one line each
@@ -121,7 +121,7 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def _section(row: Row) -> str:
+def _section(row: RuleRow) -> str:
     title = f"### {row.path}\n\n{row.says}\n\n```toml\n[{row.table}]\n{row.example}\n```\n"
     tighter = _TIGHTER.get(row.order) or f"in this order: {', '.join(filter(None, row.loosest_last))}"
     facts = [

@@ -1,8 +1,8 @@
-"""The rules that bind, thinned: those that a tighter one of their kind makes superfluous are not asked.
+"""The rules that bind, without those that a tighter one of their kind implies.
 
 A rule implies another when it lets no order through that the other refuses, and claims the same counters under caps at
-least as tight. What is implied can change neither verdict nor claims, only add reasons: so the thinned list decides,
-and where one of it refuses, those that it stands for are asked too, for all reasons are told. The cost of an order then
+least as tight. What is implied can change neither verdict nor claims, only add reasons: so the shorter list decides,
+and where one of it refuses, those that it implies are asked too, for all reasons are told. The cost of an order then
 depends on how many different things are limited, not on how many policies say so.
 """
 
@@ -17,12 +17,12 @@ from typing import Final, TypeVar
 from msgspec import Struct
 
 from guard.pieces import in_pieces
-from guard.policy.alike import Alike, Behind, Place, Thinned
 from guard.policy.assemble import Bound
 from guard.policy.breaker import BreakerLimit
 from guard.policy.budgets import MoneyBudget
 from guard.policy.needs import Wants, needs_of
 from guard.policy.notation import Reset
+from guard.policy.orderclass import ClassKey, Implied, OrderClass, RuleSet
 from guard.policy.orders import MaxValue
 from guard.policy.periods import between, minute_of
 from guard.policy.prices import BUFFER_PERCENT, PRICE_AGE_MAX_MS, ValueTerms
@@ -30,10 +30,10 @@ from guard.policy.rates import RateLimit
 from guard.policy.rule import OrderRule
 from guard.terms import Needs, OrderType, PlaceOrder, Side
 
-SHAPES_MAX: Final = 128  # shapes of orders that one plan remembers, and kinds of orders that are alike
+SHAPES_MAX: Final = 128  # shapes of orders that one plan remembers, and classes of orders
 _CAP: Final = itemgetter(0)
 _ZERO: Final = Decimal(0)
-Shape = tuple[Place, str, Side, OrderType]
+Shape = tuple[ClassKey, str, Side, OrderType]
 Kind = tuple[str, str, Side, OrderType, bool]  # all that `needs_of` looks at
 _R = TypeVar("_R", bound=OrderRule)
 
@@ -41,17 +41,17 @@ _R = TypeVar("_R", bound=OrderRule)
 class Plan(Struct, frozen=True):
     """What is asked of a request of one key, in one environment and account, between two expiries or resets.
 
-    `orders`, `reads`, `cancels` are thinned; `bounds` are all policies that bind, `every` their rules on orders, both
-    part by part: what a thousand keys share is not copied for each of them. `others` are those of the thinned that do
-    not hang on an order's shape alone. `resets`: where periods begin that counters are named after. `lacks_cover`: no
-    money limit covers an order, and one is required.
+    `orders`, `reads`, `cancels` leave out what is implied; `bounds` are all policies that bind, `every` their rules on
+    orders, both part by part: what a thousand keys share is not copied for each of them. `others`: those in `orders`
+    that do not depend on an order's shape alone. `resets`: where periods begin that counters are named after.
+    `lacks_cover`: no money limit covers an order, and one is required.
 
-    Bounded caches of pure answers: `passed` has the shapes that all the rest let through, `alike` what is asked of
-    them, `left` what can be in a currency, `needed` what orders need to have known.
+    Bounded caches of pure answers: `passed` has the shapes that no rule on the shape alone refuses, `classes` what is
+    asked of them, `in_currency` the rules of `others` for one currency, `needed` what has to be known before judging.
     """
 
     bounds: tuple[tuple[Bound, ...], ...]
-    orders: Thinned
+    orders: RuleSet
     reads: tuple[RateLimit, ...]
     cancels: tuple[RateLimit, ...]
     converting: tuple[MaxValue | MoneyBudget, ...]
@@ -62,9 +62,9 @@ class Plan(Struct, frozen=True):
     others: tuple[OrderRule, ...]
     every: tuple[tuple[OrderRule, ...], ...]
     resets: tuple[Reset, ...]
-    passed: dict[Shape, Alike]
-    alike: dict[Place, Alike]
-    left: dict[str, Thinned]
+    passed: dict[Shape, OrderClass]
+    classes: dict[ClassKey, OrderClass]
+    in_currency: dict[str, RuleSet]
     needed: dict[Kind, Needs]
     key: str = ""
     lacks_cover: bool = False
@@ -88,19 +88,19 @@ class Plan(Struct, frozen=True):
         if len(self.passed) >= SHAPES_MAX:
             self.passed.clear()
         place = shape[0]
-        alike = self.alike.get(place)
-        if alike is None:
-            if len(self.alike) >= SHAPES_MAX:
-                self.alike.clear()
-            left = self._left_in(place[-1])
-            alike = self.alike[place] = Alike(left, left, left)
-        self.passed[shape] = alike
+        known = self.classes.get(place)
+        if known is None:
+            if len(self.classes) >= SHAPES_MAX:
+                self.classes.clear()
+            rules = self._rules_in(place[-1])
+            known = self.classes[place] = OrderClass(rules, rules, rules)
+        self.passed[shape] = known
 
-    def _left_in(self, currency: str) -> Thinned:
-        left = self.left.get(currency)
-        if left is None:
-            left = self.left[currency] = thinned_in(currency, self.others, self.orders.behind)
-        return left
+    def _rules_in(self, currency: str) -> RuleSet:
+        rules = self.in_currency.get(currency)
+        if rules is None:
+            rules = self.in_currency[currency] = tightest_in(currency, self.others, self.orders.implied)
+        return rules
 
     @property
     def rules(self) -> tuple[OrderRule, ...]:
@@ -132,9 +132,9 @@ def plan_of(bounds: Sequence[Bound]) -> Plan:
     rules = tuple(group[0] for group in groups)
     return Plan(
         bounds=(tuple(bounds),),
-        orders=Thinned(rules, {id(group[0]): (tuple(group[1:]),) for group in groups if len(group) > 1}),
-        reads=thinned(rule for bound in bounds for rule in bound.reads),
-        cancels=thinned(rule for bound in bounds for rule in bound.cancels),
+        orders=RuleSet(rules, {id(group[0]): (tuple(group[1:]),) for group in groups if len(group) > 1}),
+        reads=without_implied(rule for bound in bounds for rule in bound.reads),
+        cancels=without_implied(rule for bound in bounds for rule in bound.cancels),
         converting=tuple(rule for bound in bounds for rule in bound.converting),
         covers=any(bound.covers for bound in bounds),
         terms=terms_of(bounds),
@@ -144,8 +144,8 @@ def plan_of(bounds: Sequence[Bound]) -> Plan:
         every=(every,),
         resets=_resets(every),
         passed={},
-        alike={},
-        left={},
+        classes={},
+        in_currency={},
         needed={},
     )
 
@@ -176,17 +176,17 @@ def joined(shared: Plan, own: Sequence[Bound], *, key: str, needs_cover: bool) -
         every=(*shared.every, *mine.every),
         resets=tuple(sorted({*shared.resets, *mine.resets})),
         passed={},
-        alike={},
-        left={},
+        classes={},
+        in_currency={},
         needed={},
         key=key,
         lacks_cover=needs_cover and not covers,
     )
 
 
-def _beside(shared: Thinned, mine: Thinned) -> Thinned:
-    behind = {**shared.behind, **mine.behind} if mine.behind else shared.behind
-    return Thinned((*shared.rules, *mine.rules), behind)
+def _beside(shared: RuleSet, mine: RuleSet) -> RuleSet:
+    implied = {**shared.implied, **mine.implied} if mine.implied else shared.implied
+    return RuleSet((*shared.rules, *mine.rules), implied)
 
 
 def terms_of(bounds: Iterable[Bound]) -> ValueTerms:
@@ -197,7 +197,7 @@ def terms_of(bounds: Iterable[Bound]) -> ValueTerms:
     return ValueTerms(max(buffers, default=BUFFER_PERCENT), min(ages_ms, default=PRICE_AGE_MAX_MS))
 
 
-def thinned(rules: Iterable[_R]) -> tuple[_R, ...]:
+def without_implied(rules: Iterable[_R]) -> tuple[_R, ...]:
     """The rules that no other one implies, in their order; of two that say the same the first."""
     return tuple([group[0] for group in _grouped(rules)])
 
@@ -225,7 +225,7 @@ def _grouped(rules: Iterable[_R]) -> list[list[_R]]:
     return list(groups.values())
 
 
-def thinned_in(currency: str, rules: Sequence[OrderRule], behind: Behind) -> Thinned:
+def tightest_in(currency: str, rules: Sequence[OrderRule], implied: Implied) -> RuleSet:
     """What is left of these rules for orders in this currency: of limits on one measure the tightest, the first of two.
 
     The rules of a key and those of the policies, which put amounts in other words, meet here alone.
@@ -241,9 +241,9 @@ def thinned_in(currency: str, rules: Sequence[OrderRule], behind: Behind) -> Thi
             continue
         _, best = min(limits, key=_CAP)
         others = tuple([rule for _, rule in limits if rule is not best])
-        more[id(best)] = (*behind.get(id(best), ()), others)
+        more[id(best)] = (*implied.get(id(best), ()), others)
         beaten.update(map(id, others))
-    return Thinned(tuple([rule for rule in rules if id(rule) not in beaten]), {**behind, **more} if more else behind)
+    return RuleSet(tuple([rule for rule in rules if id(rule) not in beaten]), {**implied, **more} if more else implied)
 
 
 class Validity(Struct, frozen=True):

@@ -35,7 +35,7 @@ class ValueTerms(Struct, frozen=True):
     price_age_max_ms: int | None = PRICE_AGE_MAX_MS
 
 
-class Seen(Struct, frozen=True):
+class SeenPrices(Struct, frozen=True):
     """The prices that an order may meet now, by name ("ask", "last"), and how old they are. Never empty.
 
     `flag` says why there is no touch among them: "auction", "break", "closed", "suspended".
@@ -84,7 +84,7 @@ def age_text(age_ms: int) -> str:
     return f"{plain(Decimal(-(-age_ms // 100)) / 10)} s"
 
 
-def seen(quote: Quote | Missing, *, side: Side, terms: ValueTerms, is_taker: bool) -> Seen | Missing:
+def seen(quote: Quote | Missing, *, side: Side, terms: ValueTerms, is_taker: bool) -> SeenPrices | Missing:
     """The prices that a quote shows to an order of this side. `is_taker`: it takes whatever price it meets."""
     stale = quote if isinstance(quote, Missing) else too_old(quote, terms)
     if stale is not None or isinstance(quote, Missing):
@@ -102,7 +102,7 @@ def seen(quote: Quote | Missing, *, side: Side, terms: ValueTerms, is_taker: boo
     prices = tuple((name, price) for name, price in named if price)
     if not prices:
         return Missing(Code.PRICE_UNAVAILABLE, f"the daemon has no price of {quote.symbol}")
-    return Seen(prices[:1] if flag else prices, quote.age_ms, quote.exchange_at, flag)
+    return SeenPrices(prices[:1] if flag else prices, quote.age_ms, quote.exchange_at, flag)
 
 
 def too_old(quote: Quote, terms: ValueTerms) -> Missing | None:

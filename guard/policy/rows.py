@@ -32,7 +32,7 @@ UNCHANGED: Final = "as a new order, on the order as it will be"
 NO_CANCEL: Final = "never asked"
 
 
-class Row(Struct, frozen=True, kw_only=True):
+class RuleRow(Struct, frozen=True, kw_only=True):
     """One key. `unset` is what leaving it out means; `modify` and `cancel` what it does to a change and a cancel.
 
     `codes` are those of its refusals. `claims`: a counter stands behind it. `loosest_last` orders the words of "words".

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from guard.policy.rows import NO_CANCEL, Row
+from guard.policy.rows import NO_CANCEL, RuleRow
 
 _COUNTS: Final = "decides how the limits of its table count"
 _HOLDS: Final = (
@@ -11,7 +11,7 @@ _HOLDS: Final = (
 _GIVES_BACK: Final = "never asked; when the order ends, what it held and was not filled is released"
 
 BUDGETS: Final = (
-    Row(
+    RuleRow(
         path="budgets.per",
         says="Whose counter: each key's, each account's, or one for all that the policy selects.",
         order="mixed",
@@ -21,7 +21,7 @@ BUDGETS: Final = (
         cancel=NO_CANCEL,
         mixed_why="other orders are added up together",
     ),
-    Row(
+    RuleRow(
         path="budgets.daily_value",
         says="The most that the orders of a budget day may be worth, buys and sells added up, real and simulated"
         " separately. An order that only reduces a freshly read position is counted, but not refused: while no fresh"
@@ -35,7 +35,7 @@ BUDGETS: Final = (
         codes=("daily_value", "price_unavailable", "fx_unavailable", "reference_unavailable", "unsupported_instrument"),
         claims=True,
     ),
-    Row(
+    RuleRow(
         path="budgets.resets",
         says="When a budget day begins, for daily_value and orders.per_day.",
         order="mixed",
@@ -46,7 +46,7 @@ BUDGETS: Final = (
         cancel=NO_CANCEL,
         mixed_why="the day ends at another time",
     ),
-    Row(
+    RuleRow(
         path="budgets.open_orders",
         says="The most orders that may be open at the same time.",
         order="cap",
@@ -58,7 +58,7 @@ BUDGETS: Final = (
         codes=("open_orders",),
         claims=True,
     ),
-    Row(
+    RuleRow(
         path="budgets.open_value",
         says="The most that the open parts of orders may be worth, buys and sells added up.",
         order="caps",
@@ -73,7 +73,7 @@ BUDGETS: Final = (
 )
 
 RATES: Final = (
-    Row(
+    RuleRow(
         path="rates.per",
         says="Whose window: each key's, each account's, or one for all that the policy selects.",
         order="mixed",
@@ -83,7 +83,7 @@ RATES: Final = (
         cancel=_COUNTS,
         mixed_why="other requests are counted together",
     ),
-    Row(
+    RuleRow(
         path="rates.new_orders",
         says="The most new orders in any window (t-w, t]; a refused request uses nothing.",
         order="rates",
@@ -94,7 +94,7 @@ RATES: Final = (
         codes=("rate",),
         claims=True,
     ),
-    Row(
+    RuleRow(
         path="rates.changes",
         says="The most changes of orders in any window.",
         order="rates",
@@ -105,7 +105,7 @@ RATES: Final = (
         codes=("rate",),
         claims=True,
     ),
-    Row(
+    RuleRow(
         path="rates.reads",
         says="The most reads (requests that change nothing) in any window.",
         order="rates",
@@ -116,7 +116,7 @@ RATES: Final = (
         codes=("rate",),
         claims=True,
     ),
-    Row(
+    RuleRow(
         path="rates.cancels",
         says="The most cancels in any window: the only policy limit that can refuse a cancel. Leave it out unless a"
         " loop of cancels would be worse than a cancel that does not go through.",
@@ -132,7 +132,7 @@ RATES: Final = (
 )
 
 RIGHTS: Final = (
-    Row(
+    RuleRow(
         path="rights.see",
         says="Whose orders, fills and pushes a key is shown: all of its accounts', or its own.",
         order="words",
@@ -142,7 +142,7 @@ RIGHTS: Final = (
         modify="never asked",
         cancel="never asked",
     ),
-    Row(
+    RuleRow(
         path="rights.touch",
         says="Whose orders a key may change: its own, or all of its accounts'. Under own it can never cancel another"
         " key's order, but can cancel one without an owner.",
@@ -154,7 +154,7 @@ RIGHTS: Final = (
         cancel="refuses a cancel of another key's order",
         codes=("not_your_order",),
     ),
-    Row(
+    RuleRow(
         path="rights.cancel_all",
         says="What cancel-all cancels: the key's own orders, one by one, or everybody's on the account at once.",
         order="words",
@@ -167,7 +167,7 @@ RIGHTS: Final = (
 )
 
 BREAKER: Final = (
-    Row(
+    RuleRow(
         path="breaker.unknowns",
         says="This many unknown outcomes in a window stop the key until a person sets it active.",
         order="rates",
@@ -179,7 +179,7 @@ BREAKER: Final = (
         cancel="never stopped",
         codes=("halted",),
     ),
-    Row(
+    RuleRow(
         path="breaker.daemon_refusals",
         says="This many refusals by the daemon in a window stop the key until a person sets it active.",
         order="rates",
@@ -194,7 +194,7 @@ BREAKER: Final = (
 )
 
 REFERENCE: Final = (
-    Row(
+    RuleRow(
         path="reference.price_age_max_s",
         says="How old a price may be. Of all binding policies the smallest applies.",
         order="mixed",
@@ -206,7 +206,7 @@ REFERENCE: Final = (
         step="1",
         mixed_why="an order that needs a price is refused sooner or later; an exit is then counted at the old one",
     ),
-    Row(
+    RuleRow(
         path="reference.price_collar_missing",
         says="What the price collar does if there is no fresh price.",
         order="words",
@@ -217,7 +217,7 @@ REFERENCE: Final = (
 )
 
 FX_ROWS: Final = (
-    Row(
+    RuleRow(
         path="fx.rates",
         says="Exchange rates by pair: USDHKD is HKD for one USD. Used only for orders in a currency in which a limit"
         " has no amount.",
@@ -228,7 +228,7 @@ FX_ROWS: Final = (
         codes=("fx_unavailable",),
         mixed_why="converted values rise or fall",
     ),
-    Row(
+    RuleRow(
         path="fx.as_of",
         says="The date of the rates.",
         order="mixed",
@@ -238,7 +238,7 @@ FX_ROWS: Final = (
         codes=("fx_unavailable",),
         mixed_why="the rates may be used from and until another day",
     ),
-    Row(
+    RuleRow(
         path="fx.max_age_days",
         says="For how many days after `as_of` the rates may be used.",
         order="cap",
@@ -248,7 +248,7 @@ FX_ROWS: Final = (
         bound="inclusive",
         codes=("fx_unavailable",),
     ),
-    Row(
+    RuleRow(
         path="fx.buffer_percent",
         says="Added to every converted value.",
         order="buffer",

@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from guard.policy.rows import NO_CANCEL, Row
+from guard.policy.rows import NO_CANCEL, RuleRow
 
 _NOT_ASKED: Final = "never asked: it says nothing about requests"
 _SELECTS: Final = "selects changes as it selects new orders"
 _SELECTS_CANCELS: Final = "selects the policies whose rates.cancels and rights a cancel meets"
 
 HEAD: Final = (
-    Row(
+    RuleRow(
         path="policy.id",
         says="The name that refusals, metrics and records show.",
         order="note",
@@ -19,7 +19,7 @@ HEAD: Final = (
         modify=_NOT_ASKED,
         cancel=_NOT_ASKED,
     ),
-    Row(
+    RuleRow(
         path="policy.owner",
         says="Who answers for these numbers.",
         order="note",
@@ -29,7 +29,7 @@ HEAD: Final = (
         modify=_NOT_ASKED,
         cancel=_NOT_ASKED,
     ),
-    Row(
+    RuleRow(
         path="policy.rationale",
         says="Why the limits are what they are.",
         order="note",
@@ -39,7 +39,7 @@ HEAD: Final = (
         modify=_NOT_ASKED,
         cancel=_NOT_ASKED,
     ),
-    Row(
+    RuleRow(
         path="policy.mode",
         says="Whether the policy binds (enforce), or is judged, counted and recorded only (shadow).",
         order="words",
@@ -49,7 +49,7 @@ HEAD: Final = (
         modify="a shadow policy never changes an answer",
         cancel="a shadow policy never changes an answer",
     ),
-    Row(
+    RuleRow(
         path="policy.revision",
         says="Your own revision number, shown beside the id.",
         order="note",
@@ -58,7 +58,7 @@ HEAD: Final = (
         modify=_NOT_ASKED,
         cancel=_NOT_ASKED,
     ),
-    Row(
+    RuleRow(
         path="policy.expires_at",
         says="The instant from which the policy no longer binds.",
         order="until",
@@ -72,7 +72,7 @@ HEAD: Final = (
 )
 
 SELECTORS: Final = (
-    Row(
+    RuleRow(
         path="applies_to.keys",
         says="Keys that the policy binds; `*` stands for any characters, `?` for one. `[]` is nobody.",
         order="reach",
@@ -82,7 +82,7 @@ SELECTORS: Final = (
         modify=_SELECTS,
         cancel=_SELECTS_CANCELS,
     ),
-    Row(
+    RuleRow(
         path="applies_to.except_keys",
         says="Keys that the policy does not bind although `keys` matches them.",
         order="unreach",
@@ -92,7 +92,7 @@ SELECTORS: Final = (
         modify=_SELECTS,
         cancel=_SELECTS_CANCELS,
     ),
-    Row(
+    RuleRow(
         path="applies_to.environments",
         says="Real money, simulated money, or both. Reads have no environment, so this does not select among them.",
         order="reach",
@@ -101,7 +101,7 @@ SELECTORS: Final = (
         modify=_SELECTS,
         cancel=_SELECTS_CANCELS,
     ),
-    Row(
+    RuleRow(
         path="applies_to.accounts",
         says="Account ids. Reads are not selected by account.",
         order="reach",
@@ -114,7 +114,7 @@ SELECTORS: Final = (
 )
 
 INSTRUMENTS: Final = (
-    Row(
+    RuleRow(
         path="instruments.markets",
         says="Markets that may be traded; FUTURES stands for all four futures markets.",
         order="allow",
@@ -122,7 +122,7 @@ INSTRUMENTS: Final = (
         unset="every market",
         codes=("market",),
     ),
-    Row(
+    RuleRow(
         path="instruments.symbols",
         says="Symbols that may be traded: prefix, dot, code, with `*` and `?`; case does not matter.",
         order="allow",
@@ -130,7 +130,7 @@ INSTRUMENTS: Final = (
         unset="every symbol",
         codes=("symbol",),
     ),
-    Row(
+    RuleRow(
         path="instruments.blocked_symbols",
         says="Symbols that may not be traded, nor may their options, warrants and counters in other currencies. Such a"
         " counter, written without `*` or `?`, also blocks its share and all other counters of it. Overrides any"
@@ -145,7 +145,7 @@ INSTRUMENTS: Final = (
 _VALUE: Final = "at the full new value of the order, not at the difference"
 
 ORDERS: Final = (
-    Row(
+    RuleRow(
         path="orders.sides",
         says="Sides that an order may have.",
         order="allow",
@@ -153,7 +153,7 @@ ORDERS: Final = (
         unset="every side",
         codes=("side",),
     ),
-    Row(
+    RuleRow(
         path="orders.types",
         says="Order types by the daemon's names; NORMAL is a limit order.",
         order="allow",
@@ -161,7 +161,7 @@ ORDERS: Final = (
         unset="every type",
         codes=("order_type",),
     ),
-    Row(
+    RuleRow(
         path="orders.time_in_force",
         says="How long an order may work: for the day, or until it is cancelled.",
         order="allow",
@@ -169,7 +169,7 @@ ORDERS: Final = (
         unset="both",
         codes=("time_in_force",),
     ),
-    Row(
+    RuleRow(
         path="orders.max_value",
         says="The most that one order may be worth, by the amount in the order's own currency; [fx] is used only if"
         " there is none. Gives cover: a trade that no such limit covers is refused no_policy.",
@@ -186,7 +186,7 @@ ORDERS: Final = (
             "unsupported_instrument",
         ),
     ),
-    Row(
+    RuleRow(
         path="orders.max_premium",
         says="Options: the highest premium of one order.",
         order="caps",
@@ -196,7 +196,7 @@ ORDERS: Final = (
         modify=_VALUE,
         codes=("max_order_value",),
     ),
-    Row(
+    RuleRow(
         path="orders.max_underlying_value",
         says="Options: the most that the underlying shares of one order may be worth: contracts x multiplier x the"
         " larger of strike and price.",
@@ -207,7 +207,7 @@ ORDERS: Final = (
         modify=_VALUE,
         codes=("max_order_value", "price_unavailable", "reference_unavailable", "unsupported_instrument"),
     ),
-    Row(
+    RuleRow(
         path="orders.max_qty",
         says="The most shares or contracts in one order.",
         order="cap",
@@ -216,7 +216,7 @@ ORDERS: Final = (
         bound="inclusive",
         codes=("max_order_qty",),
     ),
-    Row(
+    RuleRow(
         path="orders.per_day",
         says="The most new orders of one key in a budget day, whatever `budgets.per` says.",
         order="cap",
@@ -227,7 +227,7 @@ ORDERS: Final = (
         codes=("orders_per_day",),
         claims=True,
     ),
-    Row(
+    RuleRow(
         path="orders.price_collar_percent",
         says="How far an order's price may be beyond the reference price on the aggressive side (above it for a buy,"
         " below it for a sell), by class of instrument: stock, option, future.",
@@ -237,7 +237,7 @@ ORDERS: Final = (
         bound="inclusive",
         codes=("price_collar", "price_unavailable", "unsupported_instrument"),
     ),
-    Row(
+    RuleRow(
         path="orders.market_buffer_percent",
         says="Added to the reference price of an order without a limit price. Of all binding policies the largest"
         " applies.",
@@ -247,7 +247,7 @@ ORDERS: Final = (
         unset="5",
         bound="exact",
     ),
-    Row(
+    RuleRow(
         path="orders.duplicate_window_s",
         says="A repeat of the same order by the same key within this time is refused, unless its Idempotency-Key or"
         " remark differs (to have none differs from having one); 0 is off.",
@@ -263,7 +263,7 @@ ORDERS: Final = (
 )
 
 HOURS_ROWS: Final = (
-    Row(
+    RuleRow(
         path="hours",
         says='Windows by market, in the market\'s own zone, on its trading days; "always" is every minute of every day.'
         " The table must name every market that the policy allows. A holiday, half-day or closed session of the"

@@ -180,7 +180,7 @@ class Rule(Struct, frozen=True):
         return None
 
     def is_steady_in(self, currency: str) -> bool:  # noqa: ARG002 - for rules that claim
-        """Of orders in this currency that are alike (see `plan.Alike`) it claims the same, but for what they are worth.
+        """Of orders in this currency of one class (see `orderclass`) it claims the same, but for what they are worth.
 
         That is said of those that it claims of at all, and that do not only reduce a position.
         """
@@ -266,7 +266,7 @@ class OrderRule(Protocol):
         ...
 
     def is_steady_in(self, currency: str, /) -> bool:
-        """Of orders that are alike it claims the same, but for what they are worth."""
+        """Of orders of one class it claims the same, but for what they are worth."""
         ...
 
     @property

@@ -10,10 +10,10 @@ from typing import Final, TypeVar
 from guard.codes import Code
 from guard.markets import FUTURES, PREFIXES_OF, TRD_MARKETS, ZONE_OF, currency_of, kind_of
 from guard.policy import notation
-from guard.policy.casefile import Age, Case, CaseFile, Known, Order, Texts, Used
+from guard.policy.casefile import Age, Case, CaseFile, KnownInstrument, Order, Texts, Used
 from guard.policy.document import did_you_mean
 from guard.policy.notation import Bad
-from guard.policy.trial import Ask, Usage
+from guard.policy.trial import TrialRequest, Usage
 from guard.terms import (
     Account,
     Effect,
@@ -48,32 +48,32 @@ _DAY: Final = timedelta(days=1)
 _E = TypeVar("_E", bound=IntEnum)
 
 
-class Odd(Exception):
+class BadCase(Exception):
     """What of a case means nothing."""
 
 
-def staged(file: CaseFile, case: Case) -> Ask | str:
+def staged(file: CaseFile, case: Case) -> TrialRequest | str:
     """The request of this case, or what is wrong with it."""
     try:
         return _ask(file, case)
-    except Odd as odd:
+    except BadCase as odd:
         return str(odd)
 
 
-def _ask(file: CaseFile, case: Case) -> Ask:
+def _ask(file: CaseFile, case: Case) -> TrialRequest:
     given = file.given
     name, wall = case.key or given.key, case.now or given.now
     unknown = next((word for word in file.market if word not in ZONE_OF), None)
     if unknown is not None:
-        raise Odd(f"market.{unknown} is no market; {did_you_mean(unknown, tuple(ZONE_OF))}")
+        raise BadCase(f"market.{unknown} is no market; {did_you_mean(unknown, tuple(ZONE_OF))}")
     env = Env.REAL if (case.environment or given.environment) == "real" else Env.SIMULATE
     account = Account(env, case.account or given.account)
     if case.order is None and case.action not in _WITHOUT_ORDER:
-        raise Odd(f"a case with action {case.action} wants an order")
+        raise BadCase(f"a case with action {case.action} wants an order")
     if case.order is not None and case.action in _WITHOUT_ORDER:
-        raise Odd(f"a case with action {case.action} takes no order")
+        raise BadCase(f"a case with action {case.action} takes no order")
     order = None if case.order is None else order_of(case.order, account)
-    return Ask(
+    return TrialRequest(
         principal=principal(name, file.keys.get(name)),
         account=account,
         wall=wall.astimezone(UTC),
@@ -95,7 +95,7 @@ def order_of(order: Order, account: Account) -> PlaceOrder:
     prefix, _, code = order.symbol.upper().partition(".")
     market = order.market or _market(prefix, code)
     if market not in PREFIXES_OF or prefix not in PREFIXES_OF[market]:
-        raise Odd(
+        raise BadCase(
             f"{order.symbol} is no symbol of {market}: write prefix, dot, code, and market where that is not enough"
         )
     trd_market = TRD_MARKETS["FUTURES" if market in FUTURES else market]
@@ -121,17 +121,17 @@ def order_of(order: Order, account: Account) -> PlaceOrder:
 def _market(prefix: str, code: str) -> str:
     """The market that a prefix means unless the case says another one: CN for SH and SZ, no fund, no future."""
     if not code:
-        raise Odd(f"{prefix!r} is no symbol: write prefix, dot, code")
+        raise BadCase(f"{prefix!r} is no symbol: write prefix, dot, code")
     found = next((market for market, prefixes in PREFIXES_OF.items() if prefix in prefixes), None)
     if found is None:
-        raise Odd(f"{prefix!r} is no prefix of a symbol")
+        raise BadCase(f"{prefix!r} is no prefix of a symbol")
     return found
 
 
 def _word(kind: type[_E], text: str, what: str) -> _E:
     if text in kind.__members__:
         return kind[text]
-    raise Odd(f"{what}: {text!r} is not known; {did_you_mean(text, tuple(kind.__members__))}")
+    raise BadCase(f"{what}: {text!r} is not known; {did_you_mean(text, tuple(kind.__members__))}")
 
 
 def world_of(file: CaseFile, order: PlaceOrder, *, wall: datetime) -> World:
@@ -148,7 +148,7 @@ def world_of(file: CaseFile, order: PlaceOrder, *, wall: datetime) -> World:
     )
 
 
-def _instrument(order: PlaceOrder, known: Known | None) -> Instrument | Missing:
+def _instrument(order: PlaceOrder, known: KnownInstrument | None) -> Instrument | Missing:
     kind = kind_of(order.market, order.code)
     if known is None:
         return Missing(Code.REFERENCE_UNAVAILABLE, f"the test says nothing of {order.symbol}")
@@ -164,7 +164,7 @@ def _instrument(order: PlaceOrder, known: Known | None) -> Instrument | Missing:
     )
 
 
-def _quote(symbol: str, known: Known | None) -> Quote | Missing:
+def _quote(symbol: str, known: KnownInstrument | None) -> Quote | Missing:
     if known is None or (known.last, known.bid, known.ask, known.prev_close) == (None, None, None, None):
         return Missing(Code.PRICE_UNAVAILABLE, f"the test says no price of {symbol}")
     return Quote(
@@ -197,7 +197,7 @@ def _exchange(file: CaseFile, market: str, wall: datetime) -> Exchange:
     )
 
 
-def _position(symbol: str, known: Known | None) -> Position | None:
+def _position(symbol: str, known: KnownInstrument | None) -> Position | None:
     return None if known is None or known.position is None else Position(symbol, known.position)
 
 
@@ -219,7 +219,7 @@ def usage_of(used: Used) -> Usage:
 def _moneys(texts: Texts, what: str) -> dict[str, Decimal]:
     found = notation.read_moneys((texts,) if isinstance(texts, str) else texts) if texts else {}
     if isinstance(found, Bad):
-        raise Odd(f"usage.{what}: {found.message}; {found.hint}")
+        raise BadCase(f"usage.{what}: {found.message}; {found.hint}")
     return found
 
 
@@ -228,6 +228,8 @@ def _ages(entries: Iterable[Age]) -> tuple[int, ...]:
     for entry in entries:
         match = _MANY.fullmatch(str(entry))
         if match is None or int(match[1] or 1) > STAMPS_MAX:
-            raise Odd(f"usage: {entry!r} is no time; write how many seconds ago it was, or 14 x 1.5 for many at once")
+            raise BadCase(
+                f"usage: {entry!r} is no time; write how many seconds ago it was, or 14 x 1.5 for many at once"
+            )
         ages += [int(Decimal(match[2]) * 1000)] * int(match[1] or 1)
     return tuple(ages)

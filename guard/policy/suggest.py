@@ -24,7 +24,7 @@ RATIONALE_CHARS_MAX: Final = 2_000  # as a policy takes it
 _SHOWN: Final = (50, 95, 99)
 
 
-class Use(Struct, frozen=True):
+class PastOrder(Struct, frozen=True):
     """One order or change that was let through: by whom, when, what, and what it was worth."""
 
     key: str
@@ -56,7 +56,7 @@ class Measure(Struct, frozen=True):
         return f"{', '.join(parts)}, largest {plain(self.largest)}, of {self.count}"
 
 
-def measures(uses: Sequence[Use]) -> tuple[Measure, ...]:
+def measures(uses: Sequence[PastOrder]) -> tuple[Measure, ...]:
     """Every measure of these uses, by key path and unit."""
     found: list[Measure] = []
     new = [use for use in uses if use.effect is Effect.ORDER_NEW]
@@ -82,7 +82,7 @@ def measures(uses: Sequence[Use]) -> tuple[Measure, ...]:
     return tuple(found)
 
 
-def _per_day(new: Iterable[Use]) -> dict[object, Decimal]:
+def _per_day(new: Iterable[PastOrder]) -> dict[object, Decimal]:
     counts: dict[object, Decimal] = {}
     for use in new:
         day = (use.key, period_of(RESET_OF[use.market], use.wall))
@@ -90,7 +90,7 @@ def _per_day(new: Iterable[Use]) -> dict[object, Decimal]:
     return counts
 
 
-def _in_windows(uses: Iterable[Use]) -> list[Decimal]:
+def _in_windows(uses: Iterable[PastOrder]) -> list[Decimal]:
     """For each request, how many of its key there were in the minute that ends with it."""
     walls = defaultdict[str, list[datetime]](list)
     for use in uses:
@@ -124,7 +124,7 @@ def rounded_up(number: Decimal) -> Decimal:
     return (number / step).to_integral_value(rounding=ROUND_CEILING) * step
 
 
-def policy_text(uses: Sequence[Use], *, environment: str, since: str, until: str) -> str:
+def policy_text(uses: Sequence[PastOrder], *, environment: str, since: str, until: str) -> str:
     """A policy file for this environment, each line with the percentiles that it comes from."""
     found = measures(uses)
     keys = sorted({use.key for use in uses})

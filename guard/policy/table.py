@@ -3,11 +3,11 @@
 from types import MappingProxyType
 from typing import Final
 
-from guard.policy.rows import Row
+from guard.policy.rows import RuleRow
 from guard.policy.rows_counts import BREAKER, BUDGETS, FX_ROWS, RATES, REFERENCE, RIGHTS
 from guard.policy.rows_orders import HEAD, HOURS_ROWS, INSTRUMENTS, ORDERS, SELECTORS
 
-ROWS: Final[tuple[Row, ...]] = (
+ROWS: Final[tuple[RuleRow, ...]] = (
     *HEAD,
     *SELECTORS,
     *INSTRUMENTS,

@@ -57,7 +57,7 @@ class Usage(Struct, frozen=True):
         return sum(age < claim.window_ms for age in ages)
 
 
-class Ask(Struct, frozen=True):
+class TrialRequest(Struct, frozen=True):
     """What is tried: an order (None: a cancel or a read) of this caller, at this time, in this world, after this."""
 
     principal: Principal
@@ -71,7 +71,7 @@ class Ask(Struct, frozen=True):
     exits: Decimal = _NONE
 
 
-class Tried(Struct, frozen=True):
+class TrialResult(Struct, frozen=True):
     """What came of it: every reason against it, the primary one first, and the quantity that would have passed."""
 
     reasons: tuple[Reason, ...]
@@ -118,7 +118,7 @@ class Witness(Struct, frozen=True):
         return f"{verb}{order.side.name} {plain(order.qty)} {order.symbol}{price} ({kind})"
 
 
-def try_order(policies: PolicySet, ask: Ask) -> Tried:
+def try_order(policies: PolicySet, ask: TrialRequest) -> TrialResult:
     """Judged, and every claim compared with the usage."""
     judgement = _judged(policies, ask)
     short: list[Short] = []
@@ -127,10 +127,10 @@ def try_order(policies: PolicySet, ask: Ask) -> Tried:
         if claim.cap is not None and (claim.cap <= 0 or used + claim.amount > claim.cap):
             short.append((claim, maker, Shortfall(index, used)))
     told = [*judgement.reasons, *(maker.refuse(claim, shortfall) for claim, maker, shortfall in short)]
-    return Tried(in_order(told), largest_qty(judgement, short) if told else None)
+    return TrialResult(in_order(told), largest_qty(judgement, short) if told else None)
 
 
-def _judged(policies: PolicySet, ask: Ask) -> Judgement:
+def _judged(policies: PolicySet, ask: TrialRequest) -> Judgement:
     if ask.effect is Effect.READ:
         return judge_read(policies, ask.principal, wall=ask.wall)
     plan = policies.on(ask.principal, ask.account, wall=ask.wall)

@@ -28,7 +28,7 @@ from msgspec import Struct
 from guard.codes import Code
 from guard.markets import CODES_MAX, currency_of, kind_of
 from guard.policy.notation import EXACT, plain
-from guard.policy.prices import Seen, ValueTerms, age_text, seen, too_old
+from guard.policy.prices import SeenPrices, ValueTerms, age_text, seen, too_old
 from guard.terms import (
     PRICELESS,
     TRAILING,
@@ -190,7 +190,7 @@ def _once_touched(order: PlaceOrder, own: _Priced) -> _Priced:
     return _Priced(trigger.copy_abs(), "trigger", f"the trigger {plain(trigger)} is above the {own.source}")
 
 
-def _larger(own: _Priced, found: Seen) -> _Priced:
+def _larger(own: _Priced, found: SeenPrices) -> _Priced:
     """The order's own price, or the reference price where that is further from nothing."""
     price = found.furthest()
     if price.amount.copy_abs() <= own.price:
@@ -240,7 +240,7 @@ def _at_market(order: PlaceOrder, world: World | None, *, terms: ValueTerms) -> 
     return _Priced(size, source, ", ".join(parts), found.age_ms, found.exchange_at)
 
 
-def _is_crossed(order: PlaceOrder, trigger: Decimal, found: Seen) -> bool:
+def _is_crossed(order: PlaceOrder, trigger: Decimal, found: SeenPrices) -> bool:
     """The trigger is met already, so this is a market order. A stop triggers with the market, if-touched against it."""
     rises = (order.side is Side.BUY) == (order.order_type is OrderType.STOP)
     return found.any_price(lambda price: price >= trigger if rises else price <= trigger)

@@ -13,13 +13,13 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from guard.policy.boundary import TICK, boundary, priced
-from guard.policy.diff import NOBODY, Change, compare, value_of
+from guard.policy.diff import NOBODY, RuleChange, compare, value_of
 from guard.policy.document import PolicyDoc
 from guard.policy.policyset import PolicySet
-from guard.policy.rows import Row
+from guard.policy.rows import RuleRow
 from guard.policy.stand_ins import DAY, accounts_of, keys_of, markets_of, noon, order_in, principal, symbols_of
 from guard.policy.table import BY_PATH, ROWS
-from guard.policy.trial import Ask, Tried, Witness, try_order
+from guard.policy.trial import TrialRequest, TrialResult, Witness, try_order
 from guard.terms import Account, Env
 
 TRIES_MAX: Final = 4_000  # requests evaluated for one change
@@ -27,7 +27,7 @@ _MOMENT: Final = timedelta(milliseconds=1)
 _LIMITS: Final = tuple(row for row in ROWS if row.table not in {"policy", "applies_to", "fx"})
 
 
-def confirmed(before: PolicySet, after: PolicySet) -> tuple[Change, ...]:
+def confirmed(before: PolicySet, after: PolicySet) -> tuple[RuleChange, ...]:
     """Every difference, and for each that loosens an order that shows it, where one was found."""
     before, after = before.without_flags(), after.without_flags()
     return tuple(
@@ -36,7 +36,7 @@ def confirmed(before: PolicySet, after: PolicySet) -> tuple[Change, ...]:
     )
 
 
-def _witness(before: PolicySet, after: PolicySet, change: Change) -> Witness | None:
+def _witness(before: PolicySet, after: PolicySet, change: RuleChange) -> Witness | None:
     if change.rule in {"cover", "require_cover"}:
         return _by_cover(before, after, change)
     row = BY_PATH.get(change.rule)
@@ -58,7 +58,7 @@ def _witness(before: PolicySet, after: PolicySet, change: Change) -> Witness | N
     return None
 
 
-def _pair(row: Row, old: PolicyDoc | None, new: PolicyDoc | None) -> tuple[PolicyDoc | None, PolicyDoc | None]:
+def _pair(row: RuleRow, old: PolicyDoc | None, new: PolicyDoc | None) -> tuple[PolicyDoc | None, PolicyDoc | None]:
     """The document before, and the same with this one key as it will be; no second one where it stops binding."""
     if row.path == "policy.mode":
         return (old, None) if new is None or new.policy.mode == "shadow" else (None, None)
@@ -67,7 +67,7 @@ def _pair(row: Row, old: PolicyDoc | None, new: PolicyDoc | None) -> tuple[Polic
     return old, _with(old, row, NOBODY if new is None else new)
 
 
-def _with(doc: PolicyDoc, row: Row, other: PolicyDoc) -> PolicyDoc:
+def _with(doc: PolicyDoc, row: RuleRow, other: PolicyDoc) -> PolicyDoc:
     """The document, with the row's value as the other one has it."""
     if row.path == "hours":
         return replace(doc, hours=other.hours)
@@ -81,7 +81,7 @@ def _alone(doc: PolicyDoc) -> PolicySet:
     return PolicySet((doc,), flags=None, tz="UTC", require_cover=False)
 
 
-def _asks(row: Row, was: PolicyDoc, now: PolicyDoc) -> Iterator[Ask]:
+def _asks(row: RuleRow, was: PolicyDoc, now: PolicyDoc) -> Iterator[TrialRequest]:
     """Boundary requests of every kind of caller and market, the likely ones first."""
     old, new = value_of(was, row), value_of(now, row)
     for base in _bases(was, now):
@@ -96,23 +96,23 @@ def _asks(row: Row, was: PolicyDoc, now: PolicyDoc) -> Iterator[Ask]:
                 yield from boundary(limit, moved, old=value, new=None, docs=(was,))
 
 
-def _ends(row: Row, was: PolicyDoc, now: PolicyDoc) -> bool:
+def _ends(row: RuleRow, was: PolicyDoc, now: PolicyDoc) -> bool:
     end, until = now.policy.expires_at, was.policy.expires_at
     return row.path == "policy.expires_at" and end is not None and (until is None or end < until)
 
 
-def _bases(was: PolicyDoc, now: PolicyDoc) -> Iterator[Ask]:
+def _bases(was: PolicyDoc, now: PolicyDoc) -> Iterator[TrialRequest]:
     callers = product(keys_of(was, now), (Env.REAL, Env.SIMULATE), accounts_of(was, now))
     for (key, env, acc_id), market in product(callers, markets_of(now, was)):
         account = Account(env, acc_id)
         for symbol in dict.fromkeys(symbols_of(market, now, was)):
             order = order_in(market, symbol, account)
             wall = _wall(was, now, market)
-            plain = Ask(principal(key), account, wall, order)
+            plain = TrialRequest(principal(key), account, wall, order)
             yield _shaped(plain, now)
 
 
-def _shaped(ask: Ask, doc: PolicyDoc) -> Ask:
+def _shaped(ask: TrialRequest, doc: PolicyDoc) -> TrialRequest:
     """An order that the document's lists let through."""
     order = ask.order
     if order is None:
@@ -137,7 +137,7 @@ def _wall(was: PolicyDoc, now: PolicyDoc, market: str) -> Any:
     return min([noon(market, day), *(end - _MOMENT for end in ends)])
 
 
-def _by_cover(before: PolicySet, after: PolicySet, change: Change) -> Witness | None:
+def _by_cover(before: PolicySet, after: PolicySet, change: RuleChange) -> Witness | None:
     """An order that nothing covered and nothing else stands against."""
     docs = tuple(doc for doc in after.docs if doc.id == change.policy or not change.policy)
     asks = (priced(base, TICK) for doc in docs for base in _bases(doc, doc))
@@ -148,7 +148,7 @@ def _by_cover(before: PolicySet, after: PolicySet, change: Change) -> Witness | 
     return None
 
 
-def _told(ask: Ask, refused: Tried, whole: Tried) -> Witness:
+def _told(ask: TrialRequest, refused: TrialResult, whole: TrialResult) -> Witness:
     return Witness(
         key=ask.principal.name,
         environment=ask.account.env.word,

@@ -15,12 +15,12 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from guard import __version__
+from guard.activeconfig import ActiveConfig
 from guard.journal import Counters, Keys, OutcomeRecord, Policy, Start, gaps
 from guard.journal.checkpoints import checkpoints_path
 from guard.journal.entries import ABSENT
-from guard.limits import Graft, State, apart, graft, missing, settle
+from guard.limits import Graft, State, graft, missing_counters, settle, split_graft
 from guard.recovery.readback import PART_ORDERS, PART_STAMPS, Recovered
-from guard.standing import Standing
 from guard.terms import Outcome, Verdict, utc
 
 NO_OUTCOME: Final = "no outcome on record when the guard started"
@@ -62,7 +62,7 @@ def unsigned(found: Recovered, directory: Path, *, found_seq: int, signed_seq: i
     return (f"{told}: {how}; look whether they are its own",)
 
 
-class Counts(Protocol):
+class NewCounters(Protocol):
     """The counters of new policies, folded up to the end of the record."""
 
     @property
@@ -77,18 +77,18 @@ class Counts(Protocol):
 
 def first_records(
     found: Recovered,
-    standing: Standing,
+    config: ActiveConfig,
     directory: Path,
     *,
     weakened: tuple[str, ...],
     t_us: int,
-    counts: Counts | None = None,
+    counts: NewCounters | None = None,
 ) -> list[tuple[str, Struct]]:
     """What a start writes: itself, cancels that an earlier run could not record, doubts, and what is new in force.
 
     `counts`: the counters of what is new, where these have to be made from the record.
     """
-    sha256, was = standing.policy_sha256, found.policy_sha256
+    sha256, was = config.policy_sha256, found.policy_sha256
     doubts = doubt(found, t_us=t_us)
     told = [Raw(msgspec.json.encode(part)) for part in _counted(found, counts, doubts, t_us=t_us)]
     *parts, targets = told or [ABSENT]
@@ -96,7 +96,7 @@ def first_records(
     start = Start(
         t=t_us,
         version=__version__,
-        config_sha256=standing.config_sha256,
+        config_sha256=config.config_sha256,
         policy_sha256=sha256,
         weakened=weakened,
         pid=os.getpid(),
@@ -115,14 +115,14 @@ def first_records(
             t=t_us, result="reverted", sha256=was or "", from_sha256=found.over.sha256, by="expiry", reason=until
         )
         policies.append(back)
-    if standing.policies is not None and sha256 != was:
+    if config.policies is not None and sha256 != was:
         new = Policy(
             t=t_us, result="applied", sha256=sha256, from_sha256=was, reason="start", targets=targets, batch=batch
         )
         ends = found.ends
         policies.append(new if ends is None else replace(new, until=ends.until, back=ends.back))
     elif bytes(targets):
-        sha256 = standing.keyring.sha256
+        sha256 = config.keyring.sha256
         keys = Keys(t=t_us, result="applied", sha256=sha256, reason="start", targets=targets, batch=batch)
         records.append(("keys", keys))
     for record in policies:
@@ -132,18 +132,18 @@ def first_records(
 
 
 def _counted(
-    found: Recovered, counts: Counts | None, doubts: tuple[OutcomeRecord, ...], *, t_us: int
+    found: Recovered, counts: NewCounters | None, doubts: tuple[OutcomeRecord, ...], *, t_us: int
 ) -> tuple[Graft, ...]:
     """Puts on the ledger what counters that nobody kept stand at; returns it in parts fit for a record."""
     if counts is None:
         return ()
     for record in doubts:
         counts.fold(record, wall=utc(t_us))
-    new = missing(found.state, counts.state)
+    new = missing_counters(found.state, counts.state)
     if new.is_empty:
         return ()
     graft(found.state, new, t_us=t_us)
-    return tuple(apart(new, size=PART_ORDERS, stamps=PART_STAMPS))
+    return tuple(split_graft(new, size=PART_ORDERS, stamps=PART_STAMPS))
 
 
 def over_by(found: Recovered, wall: datetime) -> None:

@@ -6,21 +6,21 @@ from typing import NamedTuple
 
 import structlog
 
+from guard.activeconfig import ActiveConfig
 from guard.clock import Clock
 from guard.doors import link_of
 from guard.errors import JournalFault, StateFault
 from guard.journal import Disk, Journal
 from guard.journal.runs import Run
-from guard.journal.writer import Bounds
+from guard.journal.writer import JournalBounds
 from guard.metrics import Metrics
 from guard.recovery.readback import Recovered
 from guard.recovery.snapshots import resume
 from guard.reference import AccountBook, Reference
 from guard.settings import Settings
-from guard.standing import Standing
 from guard.supervisor import Supervisor
 from guard.terms import Daemon
-from guard.upstream import Circuits, Client, Fused
+from guard.upstream import CircuitedDaemon, Circuits, Client
 from guard.upstream.trust import Trust
 from guard.walk.desk import Desk, Services
 
@@ -37,7 +37,7 @@ class ReadBack(NamedTuple):
 
 def read_back(settings: Settings, directory: Path, *, clock: Clock, disk: Disk | None, lock_wait_s: float) -> ReadBack:
     """Opens the record and folds it; blocking. StateFault (exit 3) where it cannot be opened, or is not whole."""
-    bounds = Bounds(segment_bytes_max=settings.journal.segment_bytes_max)
+    bounds = JournalBounds(segment_bytes_max=settings.journal.segment_bytes_max)
     try:
         journal = Journal.open(directory, clock=clock, disk=disk, bounds=bounds, lock_wait_s=lock_wait_s)
     except JournalFault as fault:
@@ -55,7 +55,7 @@ def read_back(settings: Settings, directory: Path, *, clock: Clock, disk: Disk |
 
 def desk_over(
     found: tuple[Journal, Recovered],
-    standing: Standing,
+    config: ActiveConfig,
     directory: Path,
     *,
     daemon: Daemon | Trust,
@@ -63,14 +63,14 @@ def desk_over(
     supervisor: Supervisor,
 ) -> tuple[Desk, Client | None]:
     """What is shared by all requests. Where whom to trust is given it is the settings' daemon, with its client."""
-    (journal, recovered), settings = found, standing.settings
+    (journal, recovered), settings = found, config.settings
     metrics, circuits, client = Metrics(keys_max=settings.metrics.keys_max), Circuits(), None
-    metrics.know_keys(record.name for record in standing.keyring.records)
+    metrics.know_keys(record.name for record in config.keyring.records)
     if isinstance(daemon, Trust):
         keys = {"key": settings.daemon_key, "public_key": settings.public_key}
         daemon = client = Client(link_of(settings), **keys, clock=clock, circuits=circuits, trust=daemon)
     else:
-        daemon = Fused(daemon, circuits, clock)
+        daemon = CircuitedDaemon(daemon, circuits, clock)
     services = Services(
         journal=journal,
         daemon=daemon,
@@ -83,7 +83,7 @@ def desk_over(
     )
     journal.on_sync = metrics.fsync.add
     journal.on_checkpoint = lambda note: _log.info("checkpoint", note=note)
-    desk = Desk(services, standing=standing, state=recovered.state, directory=directory)
+    desk = Desk(services, config=config, state=recovered.state, directory=directory)
     desk.recent = recovered.recent
     for symbol, currency in recovered.state.currencies.items():
         desk.reference.observe_currency(symbol, currency)

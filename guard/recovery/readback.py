@@ -44,13 +44,13 @@ from guard.limits import (
     TradingRule,
     Worth,
     graft,
+    merge_grafts,
     post,
     promote,
     put_body,
     reserve,
     set_trading,
     settle,
-    together,
 )
 from guard.policychange import PolicyChangeState
 from guard.terms import ENV_OF, TRADE_EFFECTS, Account, Effect, Outcome
@@ -217,7 +217,7 @@ def _change(found: Recovered, record: Policy | Keys | Counters) -> None:
         parts = found.begun.of(record.batch)
         parts += [msgspec.json.decode(record.targets, type=Graft)] if bytes(record.targets) else []
         if parts:
-            graft(found.state, together(parts), t_us=record.t)
+            graft(found.state, merge_grafts(parts), t_us=record.t)
 
 
 def _decision(found: Recovered, record: Decision) -> None:

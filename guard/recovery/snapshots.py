@@ -53,14 +53,14 @@ class Recents(Struct, frozen=True, tag="recents"):
     known: tuple[RecentDecision, ...]
 
 
-class Counted(Struct, frozen=True, tag="counted"):
+class PendingPart(Struct, frozen=True, tag="counted"):
     """One part of a change that was not yet in force."""
 
     batch: str
     part: Graft
 
 
-_Any = Part | Basics | Recents | Counted
+_Any = Part | Basics | Recents | PendingPart
 _DECODER: Final = msgspec.json.Decoder(_Any)
 
 
@@ -75,7 +75,7 @@ def parts(found: Recovered) -> Iterator[bytes]:
     while some := tuple(islice(known, _RECENT_IN_A_PART)):
         yield encode(Recents(some))
     for begun in found.begun.parts:
-        yield encode(Counted(found.begun.batch, begun))
+        yield encode(PendingPart(found.begun.batch, begun))
     for part in snapshot(found.state):
         yield encode(part)
 
@@ -93,7 +93,7 @@ def put_together(bodies: Iterable[bytes]) -> Recovered:
             case Recents() as recents:
                 for known in recents.known:
                     found.recent.put(known)
-            case Counted() as counted:
+            case PendingPart() as counted:
                 found.begun.put(counted.batch, counted.part)
             case part:
                 ledger.append(part)

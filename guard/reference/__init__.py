@@ -6,8 +6,8 @@ Never: refuse, raise for a daemon that is down, invent a datum, or let callers h
 """
 
 from guard.reference.accounts import AccountBook, parse_account_list
-from guard.reference.reference import Bounds, Reference
+from guard.reference.reference import Reference, ReferenceBounds
 from guard.reference.sources import part_kept
 from guard.reference.views import NOTHING
 
-__all__ = ["NOTHING", "AccountBook", "Bounds", "Reference", "parse_account_list", "part_kept"]
+__all__ = ["NOTHING", "AccountBook", "Reference", "ReferenceBounds", "parse_account_list", "part_kept"]

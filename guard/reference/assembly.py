@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from guard.codes import Code
 from guard.markets import ZONE_OF, currency_of, kind_of
+from guard.reference.answercache import Kept
 from guard.reference.futures import FutureTerms
 from guard.reference.sessions import AFTER_HOURS, OVERNIGHT, PRE_MARKET, session_from, session_of
-from guard.reference.shelf import Kept
 from guard.reference.snapshot import Shown
 from guard.reference.static import Static
 from guard.reference.tradingdays import Calendar
@@ -30,7 +30,7 @@ _DAY: Final = timedelta(days=1)
 _CONTRACTS: Final[frozenset[InstrumentKind]] = frozenset({"option", "future"})
 
 
-class Facts(Struct, frozen=True):
+class InstrumentFacts(Struct, frozen=True):
     """What is known of an instrument. `currency` is the one seen in orders or positions, "" where none was.
 
     `multiplier` and `terms` are an option's and a future's; `why` says why what is lacking is.
@@ -51,7 +51,7 @@ def aged(age_us: int) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"  # noqa: PLR2004 - two hours
 
 
-def instrument(order: PlaceOrder, facts: Facts) -> Instrument | Missing:
+def instrument(order: PlaceOrder, facts: InstrumentFacts) -> Instrument | Missing:
     """What the order trades, or which of its particulars nobody knows."""
     symbol, kind = order.symbol, facts.static.kind
     spelled = kind_of(order.market, order.code)
@@ -80,7 +80,7 @@ def instrument(order: PlaceOrder, facts: Facts) -> Instrument | Missing:
     )
 
 
-def _currency(order: PlaceOrder, facts: Facts) -> tuple[str, str]:
+def _currency(order: PlaceOrder, facts: InstrumentFacts) -> tuple[str, str]:
     """What the daemon's own orders show wins, then what a contract says of itself, then the market's."""
     if facts.currency:
         return facts.currency, "orders"

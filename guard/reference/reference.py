@@ -25,7 +25,7 @@ from guard.reference.sources import (
     STATE_AGE_US,
     Sources,
 )
-from guard.reference.views import Asked, instrument, is_option, spared, underlying, view, wants_held
+from guard.reference.views import OrderQuery, instrument, is_option, spared, underlying, view, wants_held
 from guard.supervisor import Supervisor
 from guard.terms import Account, Daemon, Instrument, Missing, Needs, PlaceOrder, World
 
@@ -35,7 +35,7 @@ ROUNDS_MAX: Final = 16  # every part answers once, and a few of them again
 Waits = Iterable[asyncio.Future[None] | None]
 
 
-class Bounds(Struct, frozen=True, kw_only=True):
+class ReferenceBounds(Struct, frozen=True, kw_only=True):
     """`timeout_s`: the most that an order waits, and that a question may take. `waiters_max` orders wait at a time."""
 
     timeout_s: float = 2.0
@@ -51,10 +51,10 @@ class Reference:
         clock: Clock,
         supervisor: Supervisor,
         *,
-        bounds: Bounds | None = None,
+        bounds: ReferenceBounds | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self._bounds = bounds or Bounds()
+        self._bounds = bounds or ReferenceBounds()
         self._asks = Asks(daemon, clock, timeout_s=self._bounds.timeout_s)
         self._sources = Sources(self._asks, Surroundings(clock, supervisor, sleep))
         self._waiting = 0
@@ -71,21 +71,21 @@ class Reference:
             return
         self._waiting += 1
         try:
-            await self._fetch(Asked(order, account, needs, position_since_us, spared))
+            await self._fetch(OrderQuery(order, account, needs, position_since_us, spared))
         finally:
             self._waiting -= 1
 
     def is_at_hand(self, order: PlaceOrder, *, account: Account, needs: Needs) -> bool:
         """`prepare` would wait for nothing: all is known, or cannot be had. What is half old is renewed beside."""
-        return needs.is_nothing or all(future is None for future in self._wants(Asked(order, account, needs)))
+        return needs.is_nothing or all(future is None for future in self._wants(OrderQuery(order, account, needs)))
 
     def instrument(self, order: PlaceOrder, *, account: Account) -> Instrument | Missing:
         """What the order trades, as far as it is known already. Asks nobody."""
-        return instrument(self._sources, Asked(order, account, Needs(instrument=True)))
+        return instrument(self._sources, OrderQuery(order, account, Needs(instrument=True)))
 
     def peek(self, order: PlaceOrder, *, account: Account, needs: Needs, position_since_us: int = 0) -> World:
         """What is known already, judged by the same ages. Asks nobody."""
-        return view(self._sources, Asked(order, account, needs, position_since_us))
+        return view(self._sources, OrderQuery(order, account, needs, position_since_us))
 
     def observe_currency(self, symbol: str, currency: str) -> None:
         """The daemon's own orders or positions show this symbol in this currency: that wins over every table."""
@@ -105,7 +105,7 @@ class Reference:
 
     # ------------------------------------------------------------ asking
 
-    async def _fetch(self, asked: Asked) -> None:
+    async def _fetch(self, asked: OrderQuery) -> None:
         """Wants what is needed, again after every answer: one may be what another question begins with."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + self._bounds.timeout_s
@@ -117,7 +117,7 @@ class Reference:
             # Waiting does not own the question: a caller may hang up, and others wait for the same answer.
             await asyncio.wait(pending, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
 
-    def _wants(self, asked: Asked) -> Waits:
+    def _wants(self, asked: OrderQuery) -> Waits:
         sources, order, needs = self._sources, asked.order, asked.needs
         if needs.instrument or needs.quote or needs.underlying:
             yield from self._facts(asked)
@@ -135,7 +135,7 @@ class Reference:
             age_us, left = _early(POSITION_AGE_US), spared(sources, asked)
             yield source.want(asked.positions, age_max_us=age_us, not_before_us=since_us, spared=left)
 
-    def _facts(self, asked: Asked) -> Waits:
+    def _facts(self, asked: OrderQuery) -> Waits:
         """What the symbol is, then its prices: one that does not exist spoils the question of all others."""
         sources, order = self._sources, asked.order
         future = sources.statics.want(order.symbol, age_max_us=FACT_AGE_US, renew_us=FACT_RENEW_US)
@@ -148,7 +148,7 @@ class Reference:
         elif future is None or sources.static(order.symbol) is not None:
             yield from self._prices(asked)
 
-    def _prices(self, asked: Asked) -> Waits:
+    def _prices(self, asked: OrderQuery) -> Waits:
         """The symbol's, and that of what it is on; an option's snapshot also tells its multiplier."""
         needs, prices = asked.needs, self._sources.prices
         age_max_us = _early(max(needs.price_age_max_ms * 1000, YOUNG_US))
@@ -160,7 +160,7 @@ class Reference:
         if owner is not None:
             yield prices.want(owner, age_max_us=age_max_us)
 
-    def _state(self, asked: Asked) -> asyncio.Future[None] | None:
+    def _state(self, asked: OrderQuery) -> asyncio.Future[None] | None:
         if global_name(asked.order.market, split_symbol(asked.symbol)[0]) is None:
             return self._sources.states.want(asked.symbol, age_max_us=_early(STATE_AGE_US))
         return self._sources.sessions.want(EVERYWHERE, age_max_us=_early(STATE_AGE_US))

@@ -18,9 +18,9 @@ from typing import Final, Generic
 from msgspec import Struct
 
 from guard.clock import Clock
+from guard.reference.answercache import AnswerCache, K, Kept, NoAnswer, V
 from guard.reference.envelope import Declined, Silence
 from guard.reference.pace import Pace
-from guard.reference.shelf import Denied, K, Kept, Shelf, V
 from guard.supervisor import Supervisor
 
 Ask = Callable[[tuple[K, ...]], Awaitable[Mapping[K, V] | Declined | Silence]]
@@ -81,13 +81,13 @@ class Source(Generic[K, V]):
     """Values by key. Used on one event loop.
 
     Attributes:
-        shelf: what is known.
+        cache: what is known.
         trouble: why the last question failed; "" while answers come.
         answered_us: when the daemon last answered a question of this kind, None while it never did.
     """
 
     def __init__(self, name: str, ask: Ask[K, V], around: Surroundings, *, manner: Manner) -> None:
-        self.shelf: Shelf[K, V] = Shelf(kept_max=manner.kept_max, denied_max=manner.denied_max)
+        self.cache: AnswerCache[K, V] = AnswerCache(kept_max=manner.kept_max, denied_max=manner.denied_max)
         self.trouble = ""
         self.answered_us: int | None = None
         self._name = name
@@ -119,7 +119,7 @@ class Source(Generic[K, V]):
         """
         now_us = self._around.clock.t_us()
         self._use(key, now_us)
-        kept = self.shelf.get(key)
+        kept = self.cache.get(key)
         if kept is not None and kept.asked_us >= not_before_us:
             age_us = now_us - kept.answered_us
             if age_us > (age_max_us // 2 if renew_us is None else renew_us) and not (
@@ -140,7 +140,7 @@ class Source(Generic[K, V]):
     def why(self, key: K) -> str:
         """Why there is no newer answer, for a message."""
         now_us = self._around.clock.t_us()
-        denied = self.shelf.denied(key, now_us)
+        denied = self.cache.denied(key, now_us)
         if denied is not None:
             return f"the daemon {'does not tell' if denied.is_passing else 'has none'}: {denied.message}"
         if self.trouble:
@@ -168,7 +168,7 @@ class Source(Generic[K, V]):
             return pending
         is_full = len(self._pending) >= self._manner.wanted_max
         is_quiet = now_us < self._cool_until_us or self._around.supervisor.is_ending
-        if is_full or is_quiet or self.shelf.denied(key, now_us) is not None:
+        if is_full or is_quiet or self.cache.denied(key, now_us) is not None:
             return None
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending[key] = future
@@ -224,7 +224,7 @@ class Source(Generic[K, V]):
         new: list[K] = []
         spoilers: list[K] = []
         for key in self._wanted:
-            kind = spoilers if self.shelf.was_denied(key) else new if self.shelf.get(key) is None else answered
+            kind = spoilers if self.cache.was_denied(key) else new if self.cache.get(key) is None else answered
             kind.append(key)
         return answered, new, spoilers
 
@@ -233,7 +233,7 @@ class Source(Generic[K, V]):
         found = tuple(wanted[: self._manner.batch_max])
         for key in found:
             del self._wanted[key]
-        is_spoiler = not found or self.shelf.was_denied(found[0])
+        is_spoiler = not found or self.cache.was_denied(found[0])
         riders = [] if is_spoiler else self._riders(now_us, seats=self._manner.batch_max - len(found))
         return _Group((*found, *riders), now_us + self._manner.patience_us)
 
@@ -243,7 +243,7 @@ class Source(Generic[K, V]):
         return list(islice((key for key in used if self._may_ride(key)), seats))
 
     def _may_ride(self, key: K) -> bool:
-        return key not in self._pending and self.shelf.get(key) is not None and not self.shelf.was_denied(key)
+        return key not in self._pending and self.cache.get(key) is not None and not self.cache.was_denied(key)
 
     async def _fly(self, group: _Group[K]) -> None:
         asked_us = self._around.clock.t_us()
@@ -272,12 +272,12 @@ class Source(Generic[K, V]):
         else:
             for key in group.keys:
                 if key in answer:
-                    self.shelf.put(key, Kept(answer[key], asked_us, now_us))
+                    self.cache.put(key, Kept(answer[key], asked_us, now_us))
             lacking = tuple(key for key in group.keys if key not in answer)
             reason, is_unknown, is_passing = "its answer does not name it", True, False
         if lacking == group.keys and len(lacking) == 1:
             until_us = now_us + self._manner.denied_us
-            self.shelf.deny(lacking[0], Denied(reason, is_unknown, until_us, is_passing))
+            self.cache.deny(lacking[0], NoAnswer(reason, is_unknown, until_us, is_passing))
             return group.keys
         self._retry(lacking, group)
         return tuple(key for key in group.keys if key not in lacking or key not in self._pending)

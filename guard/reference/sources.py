@@ -10,11 +10,11 @@ from typing import Final, TypeVar
 
 from guard.clock import Clock
 from guard.markets import currency_of, split_symbol
+from guard.reference.answercache import Kept
 from guard.reference.asks import EVERYWHERE, Asks, CalendarKey, PositionKey
 from guard.reference.futures import FutureTerms
 from guard.reference.positions import Holdings
 from guard.reference.sessions import GlobalState, global_name
-from guard.reference.shelf import Kept
 from guard.reference.snapshot import Shown
 from guard.reference.source import Manner, Source, Surroundings
 from guard.reference.static import Static
@@ -102,7 +102,7 @@ class Sources:
 
     def held_age_us(self, key: PositionKey, symbol: str) -> int:
         """How old the list of positions may be that is to tell at which price the symbol is held."""
-        kept = self.positions(key.account).shelf.get(key)
+        kept = self.positions(key.account).cache.get(key)
         return HELD_AGE_US if kept is not None and symbol in kept.value.prices else UNHELD_AGE_US
 
     def ages_s(self) -> dict[str, float]:
@@ -129,25 +129,25 @@ class Sources:
 
     def shown(self, symbol: str) -> Shown | None:
         """The last snapshot row that still tells what the instrument is; its prices may be old."""
-        return self.fresh(self.prices.shelf.get(symbol), age_max_us=FACT_AGE_US)
+        return self.fresh(self.prices.cache.get(symbol), age_max_us=FACT_AGE_US)
 
     def static(self, symbol: str) -> Static | None:
         """What the instrument is: from static-info, else from the snapshot, which tells the same."""
-        found = self.fresh(self.statics.shelf.get(symbol), age_max_us=FACT_AGE_US)
+        found = self.fresh(self.statics.cache.get(symbol), age_max_us=FACT_AGE_US)
         shown = self.shown(symbol) if found is None else None
         return found if shown is None else shown.static
 
     def is_unknown(self, symbol: str) -> bool:
         """The daemon said a moment ago that it knows no such instrument."""
-        denied = self.statics.shelf.denied(symbol, self.clock.t_us())
+        denied = self.statics.cache.denied(symbol, self.clock.t_us())
         return denied is not None and denied.is_unknown
 
     def lacks_price(self, symbol: str) -> bool:
         """The daemon said that it has no price of the symbol; not that it has none at the moment."""
-        kept = self.prices.shelf.get(symbol)
+        kept = self.prices.cache.get(symbol)
         if kept is not None:
             return not kept.value.has_price
-        denied = self.prices.shelf.denied(symbol, self.clock.t_us())
+        denied = self.prices.cache.denied(symbol, self.clock.t_us())
         is_denied = self.is_unknown(symbol) or (denied is not None and not denied.is_passing)
         return is_denied and not self.is_logged_out
 
@@ -159,13 +159,13 @@ class Sources:
 
     def everywhere(self) -> GlobalState | None:
         """The state of the markets that the daemon lists."""
-        return self.fresh(self.sessions.shelf.get(EVERYWHERE), age_max_us=STATE_AGE_US)
+        return self.fresh(self.sessions.cache.get(EVERYWHERE), age_max_us=STATE_AGE_US)
 
     def state(self, market: str, symbol: str) -> int | None:
         """The QotMarketState of an instrument's market; None where it is not known, or the daemon is not logged in."""
         name = global_name(market, split_symbol(symbol)[0])
         if name is None:
-            return self.fresh(self.states.shelf.get(symbol), age_max_us=STATE_AGE_US)
+            return self.fresh(self.states.cache.get(symbol), age_max_us=STATE_AGE_US)
         everywhere = self.everywhere()
         return everywhere.states.get(name) if everywhere is not None and everywhere.is_quoting else None
 
@@ -183,7 +183,7 @@ class Sources:
         if seen:
             return seen
         source = self._positions.get(key.account)
-        kept = None if source is None else source.shelf.get(key)
+        kept = None if source is None else source.cache.get(key)
         return "" if kept is None else kept.value.currencies.get(symbol, "")
 
     def other_currency(self, order: PlaceOrder, account: Account) -> str:

@@ -13,7 +13,7 @@ from guard.codes import Code
 from guard.markets import FUTURES, kind_of
 from guard.reference import assembly
 from guard.reference.asks import PositionKey, calendar_key
-from guard.reference.assembly import Facts, Market, aged
+from guard.reference.assembly import InstrumentFacts, Market, aged
 from guard.reference.sources import (
     CALENDAR_AGE_US,
     FACT_AGE_US,
@@ -39,7 +39,7 @@ NOTHING: Final = World(NOT_ASKED, NOT_ASKED, NOT_ASKED)
 """The world of a request that is not to be judged: a rule that looks at it refuses."""
 
 
-class Asked(Struct, frozen=True):
+class OrderQuery(Struct, frozen=True):
     """One order's question. `position_since_us`: a position that was asked for earlier is not believed.
 
     `spared`: how many questions for positions it leaves to others in any case.
@@ -62,7 +62,7 @@ class Asked(Struct, frozen=True):
         return position_key(self.order, self.account)
 
 
-def view(sources: Sources, asked: Asked) -> World:
+def view(sources: Sources, asked: OrderQuery) -> World:
     """Every part that is needed; the others are as if they were missing."""
     needs, order = asked.needs, asked.order
     clock = sources.clock
@@ -84,13 +84,13 @@ def is_option(sources: Sources, order: PlaceOrder) -> bool:
     return kind_of(order.market, order.code) == "option" if static is None else static.kind == "option"
 
 
-def underlying(sources: Sources, asked: Asked) -> str | None:
+def underlying(sources: Sources, asked: OrderQuery) -> str | None:
     """What an option is on, where that is to be known and is."""
     static = sources.static(asked.symbol) if asked.needs.underlying else None
     return static.underlying if static is not None and static.kind == "option" else None
 
 
-def instrument(sources: Sources, asked: Asked) -> Instrument | Missing:
+def instrument(sources: Sources, asked: OrderQuery) -> Instrument | Missing:
     """What the order trades, from static data and, for contracts, what tells their multiplier."""
     symbol = asked.symbol
     static, shown = sources.static(symbol), sources.shown(symbol)
@@ -99,9 +99,9 @@ def instrument(sources: Sources, asked: Asked) -> Instrument | Missing:
     if shown is not None and static.strike is None:  # static-info has no strike for warrants
         static = replace(static, strike=shown.static.strike)
     is_future = asked.order.market in FUTURES
-    terms = sources.fresh(sources.futures.shelf.get(symbol), age_max_us=FACT_AGE_US)
+    terms = sources.fresh(sources.futures.cache.get(symbol), age_max_us=FACT_AGE_US)
     is_told = (terms if is_future else shown) is not None
-    facts = Facts(
+    facts = InstrumentFacts(
         static=static,
         currency=sources.seen_currency(symbol, asked.positions),
         multiplier=None if shown is None else shown.multiplier,
@@ -115,7 +115,7 @@ def _untold_there() -> str:
     return "the daemon's answer does not tell"
 
 
-def _stock(sources: Sources, asked: Asked) -> Instrument | Missing:
+def _stock(sources: Sources, asked: OrderQuery) -> Instrument | Missing:
     """What nobody asked about is what its market says, unless the daemon showed it in another currency (W08)."""
     order, seen = asked.order, sources.other_currency(asked.order, asked.account)
     if not seen or kind_of(order.market, order.code) != "stock":
@@ -146,50 +146,50 @@ def _quote(sources: Sources, symbol: str, market: Market, *, needs: Needs) -> Qu
     def why() -> str:
         return "the daemon knows no such instrument" if sources.is_unknown(symbol) else sources.prices.why(symbol)
 
-    kept = sources.prices.shelf.get(symbol)
+    kept = sources.prices.cache.get(symbol)
     is_late = kept is not None or not sources.lacks_price(symbol)
     return assembly.quote(symbol, kept, market, age_max_ms=needs.price_age_max_ms, why=why, is_late=is_late)
 
 
-def spared(sources: Sources, asked: Asked) -> int:
+def spared(sources: Sources, asked: OrderQuery) -> int:
     """How many questions for positions an order leaves to others: one where what was last told makes it no exit.
 
     So whoever goes on sending what cannot be an exit uses up no turn of those that are.
     """
-    kept = sources.positions(asked.account).shelf.get(asked.positions)
+    kept = sources.positions(asked.account).cache.get(asked.positions)
     held = None if kept is None else kept.value.of(asked.symbol)
     is_exit = held is None or (held < 0 if asked.order.side is Side.BUY else held > 0)
     return asked.spared if is_exit else max(asked.spared, 1)
 
 
-def wants_held(sources: Sources, asked: Asked) -> bool:
+def wants_held(sources: Sources, asked: OrderQuery) -> bool:
     """A sale of what the daemon has no price of: what is held of it is shown at one, without a right to quotes."""
     order = asked.order
     return asked.needs.quote and order.side is Side.SELL and sources.lacks_price(order.symbol)
 
 
-def _held_price(sources: Sources, asked: Asked) -> Quote | Missing | None:
+def _held_price(sources: Sources, asked: OrderQuery) -> Quote | Missing | None:
     """None: the positions show no price of it, or the daemon does not tell them."""
     source, symbol = sources.positions(asked.account), asked.symbol
-    kept, now_us = source.shelf.get(asked.positions), sources.clock.t_us()
+    kept, now_us = source.cache.get(asked.positions), sources.clock.t_us()
     if kept is not None and now_us - kept.answered_us <= sources.held_age_us(asked.positions, symbol):
         price, age_us = kept.value.prices.get(symbol), max(now_us - kept.answered_us, 0)
         return None if price is None else Quote(symbol, last=price, age_ms=age_us // 1000)
-    if kept is None and source.shelf.was_denied(asked.positions):
+    if kept is None and source.cache.was_denied(asked.positions):
         return None
     why = f"the daemon has no price of {symbol}, and what is held of it was not told: {source.why(asked.positions)}"
     return Missing(Code.PRICE_UNAVAILABLE, why, is_late=True)
 
 
-def _exchange(sources: Sources, asked: Asked, market: Market) -> Exchange | Missing:
+def _exchange(sources: Sources, asked: OrderQuery, market: Market) -> Exchange | Missing:
     key = calendar_key(asked.order.market, asked.symbol)
-    calendar = sources.fresh(sources.calendars.shelf.get(key), age_max_us=CALENDAR_AGE_US)
+    calendar = sources.fresh(sources.calendars.cache.get(key), age_max_us=CALENDAR_AGE_US)
     return assembly.exchange(market, calendar, why=partial(sources.calendars.why, key))
 
 
-def _position(sources: Sources, asked: Asked) -> Position | Missing:
+def _position(sources: Sources, asked: OrderQuery) -> Position | Missing:
     source, what = sources.positions(asked.account), f"the position in {asked.symbol}"
-    kept = source.shelf.get(asked.positions)
+    kept = source.cache.get(asked.positions)
     if kept is None:
         return Missing(Code.REFERENCE_UNAVAILABLE, f"{what} is not known: {source.why(asked.positions)}")
     age_us = sources.clock.t_us() - kept.answered_us

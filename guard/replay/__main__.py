@@ -11,7 +11,7 @@ import msgspec
 
 from guard.clock import SystemClock
 from guard.errors import JournalFault
-from guard.journal.shelf import Shelf
+from guard.journal.configstore import ConfigStore
 from guard.replay.kept import docs_of, told
 from guard.replay.past import Options, replayed
 
@@ -21,7 +21,7 @@ SHOWN_MAX: Final = 50
 def main(state: Path, sha256: str, since: str) -> None:
     """Prints what `Replay.told` tells, with the first differences only."""
     now = SystemClock().wall()
-    docs = docs_of(Shelf(state / "config").get, sha256, now=now)
+    docs = docs_of(ConfigStore(state / "config").get, sha256, now=now)
     if isinstance(docs, str):
         raise JournalFault(told(sha256, docs))
     found = replayed(state, Options(since, docs=docs), now=now)

@@ -13,9 +13,10 @@ from typing import Final
 
 import msgspec
 
+from guard.activeconfig import ActiveConfig
 from guard.errors import JournalFault
+from guard.journal.configstore import ConfigStore
 from guard.journal.segments import segment_numbers
-from guard.journal.shelf import Shelf
 from guard.limits import Part, State, restore, snapshot
 from guard.limits.snapshot import Holders, Spent, Stamps, Steps, Time
 from guard.pieces import in_pieces
@@ -23,7 +24,6 @@ from guard.policy import PolicySet
 from guard.replay.counting import Counting, Principals, SoFar
 from guard.replay.days import Day, Days
 from guard.replay.span import WARM_UP, begins, lines_since, span_from, whole
-from guard.standing import Standing
 from guard.terms import Principal, made_at
 
 _SLACK: Final = timedelta(minutes=1)  # between the time in an id and that of its record
@@ -70,12 +70,12 @@ def counted(state: Path, policies: PolicySet, principals: Principals, *, until: 
     return counting
 
 
-def at_start(state: Path, standing: Standing, *, before: str | None, until: int, now: datetime) -> Counting | None:
+def at_start(state: Path, config: ActiveConfig, *, before: str | None, until: int, now: datetime) -> Counting | None:
     """The counters of what a start brings into force; None where the last run had the same, or nothing is on record."""
-    if standing.policies is None or standing.config_sha256 == before or until == 0:
+    if config.policies is None or config.config_sha256 == before or until == 0:
         return None
-    days = Days(Shelf(state / "config").get, docs=None, now=now)
-    return counted(state, standing.policies, principals_of(days, standing.config_sha256), until=until, now=now)
+    days = Days(ConfigStore(state / "config").get, docs=None, now=now)
+    return counted(state, config.policies, principals_of(days, config.config_sha256), until=until, now=now)
 
 
 def put_together(lines: list[bytes]) -> SoFar:
@@ -101,7 +101,7 @@ def _text(at: datetime) -> str:
 
 def main(state: Path, config: str, sha256: str, *, until: int, now: datetime) -> None:
     """Prints what `put_together` reads."""
-    days = Days(Shelf(state / "config").get, docs=None, now=now)
+    days = Days(ConfigStore(state / "config").get, docs=None, now=now)
     day = days.day(config, sha256)
     if not isinstance(day, Day) or day.policies is None:
         raise JournalFault(

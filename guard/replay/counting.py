@@ -17,7 +17,7 @@ from guard.journal import Decision, Order, OutcomeRecord, Reconciled, StateRecor
 from guard.limits import LOG_KINDS, State, post, reserve, set_trading, settle
 from guard.policy import PolicySet, judge_read
 from guard.recovery.readback import opening_of, rule_of
-from guard.replay.elsewhere import Elsewhere
+from guard.replay.counterfactual import Counterfactual
 from guard.replay.judging import asked, claimed, is_passing, reached
 from guard.replay.past import outcome_of
 from guard.terms import Principal
@@ -40,7 +40,7 @@ class Counting:
         so_far = so_far or SoFar()
         self._policies = policies
         self._principals = principals
-        self._elsewhere = Elsewhere(State(), so_far.state)
+        self._elsewhere = Counterfactual(State(), so_far.state)
         self.traffic = so_far.traffic
         self.left_out = so_far.left_out
 

@@ -1,6 +1,6 @@
-"""What decided on the day: policies, keys and settings as the hashes of a decision name them on the shelf.
+"""What decided on the day: policies, keys and settings as the hashes of a decision name them in the store.
 
-A `Day` is made once for each `config_sha256`. What is not on the shelf any more, is another thing than its hash names,
+A `Day` is made once for each `config_sha256`. What is not in the store any more, is another thing than its hash names,
 or was written under other rules than today's, is told by a word: such decisions are counted, not guessed at.
 """
 
@@ -19,7 +19,7 @@ _HASHES_MAX: Final = 10_000
 
 
 class _Deciding(Struct, frozen=True):
-    """The part of `Standing.config` that the rules depend on."""
+    """The part of `ActiveConfig.canonical` that the rules depend on."""
 
     keys: str
     policies: str | None = None
@@ -52,7 +52,7 @@ class Day(Struct, frozen=True):
 
 
 class Days:
-    """Over the shelf of a state directory. `docs`: the policies to decide by instead; None: those of the day alone.
+    """Over the store of a state directory. `docs`: the policies to decide by instead; None: those of the day alone.
 
     `lacking`: by hash, what is wrong with what lacks, and what to do.
     """

@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from guard.codes import Code
 from guard.journal import Decision
+from guard.journal.configstore import ConfigStore
 from guard.journal.record import decode
 from guard.journal.segments import read_lines
-from guard.journal.shelf import Shelf
 from guard.policy.explain import Lines, RuleLook, looked
 from guard.policy.rule import Request
 from guard.replay.days import Day, Days
@@ -119,8 +119,8 @@ def _rules(state: Path, record: Decision, ts: str, *, now: datetime) -> tuple[tu
         return (), f"{record.replays} was answered again, for the same Idempotency-Key: nothing was sent"
     if not reached(record):
         return (), "no rule was asked: what stands above was enough"
-    shelf = Shelf(state / "config")
-    days = Days(shelf.get, docs=None, now=now)
+    store = ConfigStore(state / "config")
+    days = Days(store.get, docs=None, now=now)
     day = days.day(record.config_sha256, record.policy_sha256)
     if not isinstance(day, Day) or day.policies is None:
         note = _OTHER_RULES if day == "engine changed" else _NOT_KEPT
@@ -128,7 +128,7 @@ def _rules(state: Path, record: Decision, ts: str, *, now: datetime) -> tuple[tu
     one = asked(record, day.principals, datetime.fromisoformat(ts))
     if isinstance(one, str):
         return (), "the key is not known any more, so the rules cannot be asked again"
-    kept = texts_of(shelf.get, record.policy_sha256)
+    kept = texts_of(store.get, record.policy_sha256)
     texts = {} if isinstance(kept, str) else kept
     stood = {(claim.counter, claim.window_ms): used for claim, used in zip(record.claims, record.used, strict=False)}
 

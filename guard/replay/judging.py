@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.intent import order_of
-from guard.journal import Decision, Seen
+from guard.journal import Decision, SeenWorld
 from guard.journal.seen import NOT_ON_RECORD
-from guard.limits import State, look
+from guard.limits import State, check_claims
 from guard.policy import (
     Judgement,
     Maker,
@@ -42,16 +42,16 @@ from guard.terms import (
 )
 from guard.walk.broker import RULE as BROKER
 from guard.walk.broker import BrokerLimit
-from guard.walk.changing import Change
+from guard.walk.changing import OrderChange
 
 TOUCH: Final = "rights.touch"
 _EFFECTS: Final = {effect.value: effect for effect in TRADE_EFFECTS}
 _PASSING: Final = frozenset(effect.value for effect in Effect if effect is not Effect.STREAM) - _EFFECTS.keys()
 _OURS: Final = ("exits/", "broker/")
-_NOTHING_SEEN: Final = Seen()
+_NOTHING_SEEN: Final = SeenWorld()
 
 
-class Asked(Struct, frozen=True):
+class RecordedRequest(Struct, frozen=True):
     """A recorded decision that reached the judge: who asked what, when. `order` None: a cancel.
 
     `account` None: no trade, whatever it is; rates of reads are all that it meets.
@@ -65,7 +65,7 @@ class Asked(Struct, frozen=True):
     wall: datetime
 
 
-class Verdict(Struct, frozen=True):
+class ReplayVerdict(Struct, frozen=True):
     """What rules and ledger say of it. `short`: which of the reasons are claims that did not fit, each with its claim.
 
     `is_repeat`: an Idempotency-Key that another step holds on this ledger.
@@ -83,15 +83,15 @@ class Verdict(Struct, frozen=True):
         return tuple(reason for reason in self.reasons if NOT_ON_RECORD.message in reason.message)
 
 
-def asked(record: Decision, principals: Mapping[str, Principal], wall: datetime) -> Asked | str:
+def asked(record: Decision, principals: Mapping[str, Principal], wall: datetime) -> RecordedRequest | str:
     """The decision, which reached the judge, by one of these keys; a word where nobody knows that key any more."""
     principal = principals.get(record.key or "")
     if principal is None:
         return "key not kept"
     if is_passing(record) or record.account is None:
-        return Asked(record, None, Effect.READ, principal, None, wall)
+        return RecordedRequest(record, None, Effect.READ, principal, None, wall)
     account, effect = Account(ENV_OF[record.environment or ""], record.account), _EFFECTS[record.effect or ""]
-    return Asked(record, _order(record, effect), effect, principal, account, wall)
+    return RecordedRequest(record, _order(record, effect), effect, principal, account, wall)
 
 
 def _order(record: Decision, effect: Effect) -> PlaceOrder | None:
@@ -141,7 +141,7 @@ def is_judged(reason: Reason) -> bool:
     return bool(reason.policy) or reason.rule in {"require_cover", BROKER}
 
 
-def decided(policies: PolicySet, one: Asked, state: State, *, is_of_the_day: bool) -> Verdict:
+def decided(policies: PolicySet, one: RecordedRequest, state: State, *, is_of_the_day: bool) -> ReplayVerdict:
     """What these policies say of it over this ledger."""
     judgement = judgement_of(policies, one, is_of_the_day=is_of_the_day)
     return _looked(state, one, judgement, own=own_of(one.record))
@@ -153,13 +153,13 @@ def own_of(record: Decision) -> tuple[tuple[Claim, Maker], ...]:
     return tuple((claim, _broker(claim)) for claim in own)
 
 
-def claimed(policies: PolicySet, one: Asked, state: State) -> Verdict:
+def claimed(policies: PolicySet, one: RecordedRequest, state: State) -> ReplayVerdict:
     """What these policies claim of it, whatever they say: it went out. The reasons tell what was not on record."""
     judgement = judgement_of(policies, one, is_of_the_day=False)
-    return Verdict(judgement.reasons, _of_change(one, judgement, state), ())
+    return ReplayVerdict(judgement.reasons, _of_change(one, judgement, state), ())
 
 
-def judgement_of(policies: PolicySet, one: Asked, *, is_of_the_day: bool) -> Judgement:
+def judgement_of(policies: PolicySet, one: RecordedRequest, *, is_of_the_day: bool) -> Judgement:
     """What the rules say of it. `is_of_the_day`: what no rule looked at then is not looked at."""
     record, order, account = one.record, one.order, one.account
     if account is None:
@@ -184,29 +184,31 @@ def judgement_of(policies: PolicySet, one: Asked, *, is_of_the_day: bool) -> Jud
     )
 
 
-def _looked(state: State, one: Asked, judgement: Judgement, *, own: tuple[tuple[Claim, Maker], ...]) -> Verdict:
+def _looked(
+    state: State, one: RecordedRequest, judgement: Judgement, *, own: tuple[tuple[Claim, Maker], ...]
+) -> ReplayVerdict:
     """With the ledger's word on every claim."""
     makers = (*(maker for _, maker in own), *judgement.makers)  # what goes with a change has none, and no cap
     holder = one.record.of if one.effect is Effect.ORDER_CHANGE else None
     reasons = judgement.reasons
     claims = (*(claim for claim, _ in own), *_of_change(one, judgement, state))
-    found = look(state, claims, t_us=one.record.t, holder=holder)
+    found = check_claims(state, claims, t_us=one.record.t, holder=holder)
     if isinstance(found, Taken):
-        return Verdict(reasons, claims, (), is_repeat=True)
+        return ReplayVerdict(reasons, claims, (), is_repeat=True)
     shortfalls = found.shortfalls if isinstance(found, Full) else ()
     short = tuple((makers[s.index].refuse(claims[s.index], s), claims[s.index]) for s in shortfalls)
-    return Verdict((*reasons, *(reason for reason, _ in short)), claims, found.used, short)
+    return ReplayVerdict((*reasons, *(reason for reason, _ in short)), claims, found.used, short)
 
 
-def _of_change(one: Asked, judgement: Judgement, state: State) -> tuple[Claim, ...]:
+def _of_change(one: RecordedRequest, judgement: Judgement, state: State) -> tuple[Claim, ...]:
     """The claims, of a change with what the ledger knows of its order."""
     holder = state.holders.get(one.record.of or "") if one.effect is Effect.ORDER_CHANGE else None
-    change = Change(holder, one.order, judgement.worth, comes_back=one.record.anew)
+    change = OrderChange(holder, one.order, judgement.worth, comes_back=one.record.anew)
     ruled = change.claims(judgement.claims)
     return (*ruled, *change.carried(ruled))
 
 
-def touch(policies: PolicySet, one: Asked, state: State) -> Reason | None:
+def touch(policies: PolicySet, one: RecordedRequest, state: State) -> Reason | None:
     """Why these policies would not let the key touch the order that is meant, where it is a live one."""
     holder, account = state.holders.get(one.record.of or ""), one.account
     if holder is None or account is None:

@@ -1,4 +1,4 @@
-"""What the shelf keeps of the day of a decision, held against the hash that names it.
+"""What the store keeps of the day of a decision, held against the hash that names it.
 
 Settings and keys are named by the hash of their very bytes, policies by that of the set that their texts make. What is
 another thing than its name says decides nothing: it was edited, damaged, or is read otherwise by this version.

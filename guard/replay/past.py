@@ -2,8 +2,8 @@
 
 Every decision from `since` on is made again by the policies of its day over the ledger of its moment; it is reproduced
 when the reasons that rules and ledger gave, the claims and the counters before them are those on record. With other
-policies it is made once more over the ledger of `Elsewhere`. What is no trade has ledgers of its own (`Reads`). What is
-summed up in the record is counted, and not judged.
+policies it is made once more over the ledger of `Counterfactual`. What is no trade has ledgers of its own (`Reads`).
+What is summed up in the record is counted, and not judged.
 """
 
 import gc
@@ -17,17 +17,28 @@ from msgspec import Struct
 
 from guard.errors import JournalFault
 from guard.journal import Decision, Line, Order, OutcomeRecord, Reconciled, Start, recorded, timestamp
+from guard.journal.configstore import ConfigStore
 from guard.journal.seek import APART_US
 from guard.journal.segments import segment_numbers
-from guard.journal.shelf import Shelf
 from guard.limits import SHADOW
 from guard.policy import PolicyDoc
 from guard.recovery.readback import fold_record
+from guard.replay.counterfactual import ACCEPTED, Counterfactual
 from guard.replay.days import Day, Days
-from guard.replay.elsewhere import ACCEPTED, Elsewhere
-from guard.replay.judging import TOUCH, Asked, Verdict, asked, decided, is_judged, is_passing, reached, touch, unjudged
+from guard.replay.judging import (
+    TOUCH,
+    RecordedRequest,
+    ReplayVerdict,
+    asked,
+    decided,
+    is_judged,
+    is_passing,
+    reached,
+    touch,
+    unjudged,
+)
 from guard.replay.reading import Reads
-from guard.replay.report import ENGINE, NO_READS, PRUNED, UNKNOWN, Broken, Difference, Replay, summed_up
+from guard.replay.report import ENGINE, NO_READS, PRUNED, UNKNOWN, Difference, NotReproduced, Replay, summed_up
 from guard.replay.span import Span, begins, earlier, lines_of, span_from, whole
 from guard.terms import Claim, Outcome, Reason, us_of
 
@@ -67,7 +78,7 @@ class _Past:
     def __init__(self, state: Path, options: Options, *, now: datetime) -> None:
         self._state = state
         self._options = options
-        self._days = Days(Shelf(state / "config").get, docs=options.docs, now=now)
+        self._days = Days(ConfigStore(state / "config").get, docs=options.docs, now=now)
         self._report = Replay(options.since, options.until)
         self._reads = Reads()
         self._version: str | None = None
@@ -79,7 +90,7 @@ class _Past:
         real = self._found.state
         self._other = None
         if self._options.docs is not None:
-            self._other = Elsewhere(real, deepcopy(real))
+            self._other = Counterfactual(real, deepcopy(real))
         until = self._options.until
         over = None if until is None else timestamp(us_of(datetime.fromisoformat(until)) + APART_US)
         count = done = 0
@@ -159,7 +170,7 @@ class _Past:
         """The policies of the day have refused it, and they are among the other ones."""
         return self._options.are_added and record.outcome != "allow"
 
-    def _asked(self, record: Decision, ts: str) -> tuple[Day | str, Asked | str]:
+    def _asked(self, record: Decision, ts: str) -> tuple[Day | str, RecordedRequest | str]:
         """What decided, and who was asked what; words where nothing did, or nobody knows."""
         if not reached(record):
             why = unjudged(record)
@@ -188,7 +199,7 @@ class _Past:
                 self._compare_read(one, day, reads.elsewhere(day.other, one), ts=ts if is_asked_for else None)
         reads.happened(record)
 
-    def _again(self, one: Asked, verdict: Verdict, ts: str) -> None:
+    def _again(self, one: RecordedRequest, verdict: ReplayVerdict, ts: str) -> None:
         """Whether it comes out as it is on record."""
         report, record = self._report, one.record
         report.is_again(ts)
@@ -199,9 +210,9 @@ class _Past:
         if was == now or _by_counter(was) == _by_counter(now):
             report.reproduced += 1
             return
-        report.is_unlike(Broken(record.id, ts, _told(was, now), _told(now, was)))
+        report.is_unlike(NotReproduced(record.id, ts, _told(was, now), _told(now, was)))
 
-    def _compare_read(self, one: Asked, day: Day, verdict: Verdict, *, ts: str | None) -> None:
+    def _compare_read(self, one: RecordedRequest, day: Day, verdict: ReplayVerdict, *, ts: str | None) -> None:
         """What the other policies would have made of it; before the replay begins what passed passes (`ts` None)."""
         record, reads = one.record, self._reads
         beside = [reason for reason in record.reasons if not is_judged(reason)]
@@ -220,7 +231,7 @@ class _Past:
             self._report.differs(_difference("newly_refused", one, verdict.reasons[0], ts=ts, certain=certain))
         reads.differs(one, verdict)
 
-    def _compare(self, one: Asked, verdict: Verdict, hands_off: Reason | None, *, ts: str) -> None:
+    def _compare(self, one: RecordedRequest, verdict: ReplayVerdict, hands_off: Reason | None, *, ts: str) -> None:
         """What the other policies would have made of it."""
         other, record, report = self._other, one.record, self._report
         if other is None:
@@ -251,7 +262,7 @@ class _Past:
             other.lets_through(one, verdict, ACCEPTED)
 
 
-def _difference(kind: str, one: Asked, reason: Reason, *, ts: str, certain: bool) -> Difference:
+def _difference(kind: str, one: RecordedRequest, reason: Reason, *, ts: str, certain: bool) -> Difference:
     record = one.record
     return Difference(
         kind="newly_refused" if kind == "newly_refused" else "newly_allowed",

@@ -10,7 +10,7 @@ from guard.journal import Decision
 from guard.limits import State, post, used
 from guard.policy import Judgement, PolicySet
 from guard.replay.days import Day
-from guard.replay.judging import Asked, Verdict, judgement_of, own_of
+from guard.replay.judging import RecordedRequest, ReplayVerdict, judgement_of, own_of
 from guard.terms import Claim, Reason, Shortfall
 
 
@@ -25,11 +25,11 @@ class Reads:
         self._real, self._other = State(), State()
         self._apart_until: dict[str, int] = {}
 
-    def again(self, policies: PolicySet, one: Asked) -> Verdict:
+    def again(self, policies: PolicySet, one: RecordedRequest) -> ReplayVerdict:
         """What the policies of the day say of it. `used` is above the record's where that cannot be."""
         return self._looked(one, judgement_of(policies, one, is_of_the_day=True), self._real)
 
-    def elsewhere(self, policies: PolicySet, one: Asked) -> Verdict:
+    def elsewhere(self, policies: PolicySet, one: RecordedRequest) -> ReplayVerdict:
         """What the other policies say of it, over what they let through before."""
         return self._looked(one, judgement_of(policies, one, is_of_the_day=False), self._other)
 
@@ -40,21 +40,21 @@ class Reads:
         if record.outcome == "allow":
             post(self._real, record.claims, t_us=record.t)
 
-    def passes(self, one: Asked, verdict: Verdict) -> None:
+    def passes(self, one: RecordedRequest, verdict: ReplayVerdict) -> None:
         """It passes under the other policies."""
         post(self._other, verdict.claims, t_us=one.record.t)
 
-    def differs(self, one: Asked, verdict: Verdict) -> None:
+    def differs(self, one: RecordedRequest, verdict: ReplayVerdict) -> None:
         """It passes in one of the two only: its counters are apart until its window is over."""
         for claim in (*one.record.claims, *verdict.claims):
             until = one.record.t + claim.window_ms * 1000
             self._apart_until[claim.counter] = max(until, self._apart_until.get(claim.counter, 0))
 
-    def is_apart(self, claim: Claim, one: Asked) -> bool:
+    def is_apart(self, claim: Claim, one: RecordedRequest) -> bool:
         """What stands there hangs on an earlier difference."""
         return self._apart_until.get(claim.counter, 0) > one.record.t
 
-    def is_known(self, claim: Claim, one: Asked, day: Day) -> bool:
+    def is_known(self, claim: Claim, one: RecordedRequest, day: Day) -> bool:
         """Everything that stands there is known, and hangs on no earlier difference."""
         if self.is_apart(claim, one):
             return False
@@ -62,7 +62,7 @@ class Reads:
 
     # ------------------------------------------------------------ the look
 
-    def _looked(self, one: Asked, judgement: Judgement, state: State) -> Verdict:
+    def _looked(self, one: RecordedRequest, judgement: Judgement, state: State) -> ReplayVerdict:
         own = own_of(one.record)
         claims = (*(claim for claim, _ in own), *judgement.claims)
         makers = (*(maker for _, maker in own), *judgement.makers)
@@ -79,7 +79,7 @@ class Reads:
                 short.append((maker.refuse(claim, Shortfall(len(counts), count)), claim))
             counts.append(count)
         reasons = (*judgement.reasons, *(reason for reason, _ in short))
-        return Verdict(reasons, claims, tuple(counts), tuple(short))
+        return ReplayVerdict(reasons, claims, tuple(counts), tuple(short))
 
 
 def _stood(record: Decision) -> dict[tuple[str, int], int]:

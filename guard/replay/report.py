@@ -45,7 +45,7 @@ class Difference(Struct, frozen=True):
     message: str
 
 
-class Broken(Struct, frozen=True):
+class NotReproduced(Struct, frozen=True):
     """A decision that does not come out as it is on record."""
 
     decision: str
@@ -90,7 +90,7 @@ class Replay(Struct):
     notes: set[str] = field(default_factory=set)
     groups: dict[Group, Count] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
-    broken: list[Broken] = field(default_factory=list)
+    broken: list[NotReproduced] = field(default_factory=list)
     changed: Counter[str] = field(default_factory=Counter)
     again_from: str | None = None
 
@@ -154,7 +154,7 @@ class Replay(Struct):
         if len(self.differences) < DIFFERENCES_MAX:
             self.differences.append(one)
 
-    def is_unlike(self, one: Broken) -> None:
+    def is_unlike(self, one: NotReproduced) -> None:
         """One more that is not reproduced."""
         if len(self.broken) < BROKEN_MAX:
             self.broken.append(one)

@@ -16,7 +16,7 @@ from guard.intent import order_of
 from guard.journal import Decision, decode
 from guard.journal.segments import read_lines
 from guard.policy import PolicyDoc, parse_policy
-from guard.policy.suggest import Measure, Use, measures, policy_text
+from guard.policy.suggest import Measure, PastOrder, measures, policy_text
 from guard.replay import Options, replayed
 from guard.replay.report import Difference
 from guard.terms import Effect
@@ -36,7 +36,7 @@ class Suggestion(Struct, frozen=True):
 
 def suggested(state: Path, *, since: str, keys: frozenset[str], now: datetime) -> tuple[Suggestion, ...]:
     """A policy for each environment that was traded in since then; `keys` empty: for every key."""
-    uses: dict[str, list[Use]] = defaultdict(list)
+    uses: dict[str, list[PastOrder]] = defaultdict(list)
     until = since
     for use, ts in _uses(state, since):
         until = ts
@@ -48,7 +48,9 @@ def suggested(state: Path, *, since: str, keys: frozenset[str], now: datetime) -
     )
 
 
-def _suggestion(state: Path, environment: str, uses: list[Use], *, since: str, until: str, now: datetime) -> Suggestion:
+def _suggestion(
+    state: Path, environment: str, uses: list[PastOrder], *, since: str, until: str, now: datetime
+) -> Suggestion:
     file = f"suggested-{environment}.toml"
     text = policy_text(uses, environment=environment, since=since[:10], until=until[:10])
     doc = parse_policy(text, file=file)
@@ -60,7 +62,7 @@ def _suggestion(state: Path, environment: str, uses: list[Use], *, since: str, u
     return Suggestion(file, text, measures(uses), len(uses), own)
 
 
-def _uses(state: Path, since: str) -> Iterator[tuple[Use, str]]:
+def _uses(state: Path, since: str) -> Iterator[tuple[PastOrder, str]]:
     """Every order and change that was let through, with the time of its record."""
     for raw in read_lines(state):
         try:
@@ -74,13 +76,13 @@ def _uses(state: Path, since: str) -> Iterator[tuple[Use, str]]:
                 yield use, line.ts
 
 
-def _use(record: Decision, ts: str) -> Use | None:
+def _use(record: Decision, ts: str) -> PastOrder | None:
     effect = _EFFECTS.get(record.effect or "")
     body = bytes(record.resulting) or bytes(record.order)
     if effect is None or record.outcome != "allow" or record.replays is not None or not body or record.market is None:
         return None
     order = order_of(body)
-    return Use(
+    return PastOrder(
         key=(record.key or "").partition("@")[0],
         environment=record.environment or "",
         effect=effect,

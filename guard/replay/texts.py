@@ -22,7 +22,7 @@ class _Settings(Struct):
     keys: str
 
 
-class Named(Struct):
+class NamedHashes(Struct):
     """The hashes that decisions and starts name."""
 
     configs: set[bytes] = field(default_factory=set)

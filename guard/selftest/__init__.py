@@ -6,9 +6,9 @@ sockets, with keys that live as long as the run, against a simulated daemon that
 It must never touch the real daemon, the real state directory, or a key that somebody uses.
 """
 
-from guard.selftest.case import Case, Row
+from guard.selftest.case import Case, CaseRow
 from guard.selftest.cases import CASES
 from guard.selftest.elsewhere import ELSEWHERE
 from guard.selftest.run import against, drill
 
-__all__ = ["CASES", "ELSEWHERE", "Case", "Row", "against", "drill"]
+__all__ = ["CASES", "ELSEWHERE", "Case", "CaseRow", "against", "drill"]

@@ -98,7 +98,7 @@ class Case(Struct, frozen=True, kw_only=True):
         return tuple(self.id.split("-")[0].split("+"))
 
 
-class Row(Struct, frozen=True):
+class CaseRow(Struct, frozen=True):
     """What became of a case. `key`: whose configuration it was tried on; "" on the drill's.
 
     `held`: nothing got through. `open`: the plain form passes as well, so no limit says otherwise. `failed`: it did.

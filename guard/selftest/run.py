@@ -12,7 +12,7 @@ from guard.access.records import rights
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
 from guard.scratch import scratch
-from guard.selftest.case import Ask, Case, Hear, Row
+from guard.selftest.case import Ask, Case, CaseRow, Hear
 from guard.selftest.cases import CASES
 from guard.selftest.drill import key_record
 from guard.selftest.play import Player
@@ -33,10 +33,10 @@ _STAGES: Final = {
 }
 
 
-async def drill(*, cases: Iterable[Case] = CASES, hooks: Hooks = HOOKS, seeing: Seeing = SEEING) -> list[Row]:
+async def drill(*, cases: Iterable[Case] = CASES, hooks: Hooks = HOOKS, seeing: Seeing = SEEING) -> list[CaseRow]:
     """Every case on the drill's own configuration; the rows in the order of the cases."""
     chosen = tuple(cases)
-    rows: dict[str, Row] = {}
+    rows: dict[str, CaseRow] = {}
     for name, settings in _STAGES.items():
         some = [case for case in chosen if case.stage == name]
         if not some:
@@ -47,7 +47,7 @@ async def drill(*, cases: Iterable[Case] = CASES, hooks: Hooks = HOOKS, seeing: 
     return [rows[case.id] for case in chosen]
 
 
-async def against(settings: Settings, *, hooks: Hooks = HOOKS) -> list[Row]:
+async def against(settings: Settings, *, hooks: Hooks = HOOKS) -> list[CaseRow]:
     """What must be refused everywhere, tried with every key of these settings, as far as its policies reach.
 
     Keys keep their ids, scopes and limits and get a new secret; the daemon and the state directory are not theirs.
@@ -64,9 +64,9 @@ async def against(settings: Settings, *, hooks: Hooks = HOOKS) -> list[Row]:
         return [await _tried(case, player) for case, player in tried]
 
 
-async def _drilled(stage: Stage, case: Case) -> Row:
+async def _drilled(stage: Stage, case: Case) -> CaseRow:
     told = await Player(stage, case).play(case.steps)
-    return Row(case.id, case.sentence, "failed" if told else "held", told=told or "")
+    return CaseRow(case.id, case.sentence, "failed" if told else "held", told=told or "")
 
 
 def _home(key: dict[str, Any]) -> Home:
@@ -77,7 +77,7 @@ def _home(key: dict[str, Any]) -> Home:
     return Home(str(key["id"]), Account(env, int(acc_ids[0])), str(cards[0]))
 
 
-async def _tried(case: Case, player: Player) -> Row:
+async def _tried(case: Case, player: Player) -> CaseRow:
     """The requests of a case with somebody's key: each is refused, by whatever stands first in its way."""
     codes: list[str] = []
     key = player.key
@@ -88,10 +88,10 @@ async def _tried(case: Case, player: Player) -> Row:
         if told is None:
             codes.append(player.last)
         elif case.twin is not None and await player.is_refused(case.twin) is not None:
-            return Row(case.id, case.sentence, "open", key, "no limit says so: the plain order passes as well")
+            return CaseRow(case.id, case.sentence, "open", key, "no limit says so: the plain order passes as well")
         else:
-            return Row(case.id, case.sentence, "failed", key, told)
-    return Row(case.id, case.sentence, "held", key, ", ".join(dict.fromkeys(codes)))
+            return CaseRow(case.id, case.sentence, "failed", key, told)
+    return CaseRow(case.id, case.sentence, "held", key, ", ".join(dict.fromkeys(codes)))
 
 
 def _keys(cases: Sequence[Case]) -> list[dict[str, Any]]:

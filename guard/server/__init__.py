@@ -3,7 +3,7 @@
 In: bytes of a connection. Out: one `Call` at a time to the walk, and the bytes of its `Reply`. A head must match one
 strict grammar, linear on any input; what is odd is refused with a code and the connection closed, never normalised.
 Must never: hand on a target, a header or a body that somebody else could read differently; cancel a walk because its
-caller hung up; keep anything without a bound of `Bounds`; know what an endpoint means.
+caller hung up; keep anything without a bound of `EdgeBounds`; know what an endpoint means.
 
 `listener` opens the sockets (`handshake`: those with TLS) and `protocol` is one connection, `asking` what the walk sees
 of it; `edge` is what the connections of a listener share, with `unproven` and `unread` for who must make room. Reading
@@ -12,11 +12,11 @@ is pure: `reader` by `grammar` (the shape of a head) and `fields` (its meaning).
 """
 
 from guard.server.asking import Asker, Begin, Start, answered, each_in_a_task
-from guard.server.bounds import TURNED_AWAY_MAX, Bounds
-from guard.server.edge import Counts, Tenant, Wiring
+from guard.server.bounds import TURNED_AWAY_MAX, EdgeBounds
+from guard.server.edge import EdgeCounts, Tenant, Wiring
 from guard.server.handshake import TlsServer, bound_sockets
 from guard.server.listener import Listener, serve, socket_file
-from guard.server.reader import Reader, Request
+from guard.server.reader import HttpRequest, Reader
 from guard.server.replies import passed_reply, refusal_reply
 from guard.server.wire import encode
 
@@ -24,11 +24,11 @@ __all__ = [
     "TURNED_AWAY_MAX",
     "Asker",
     "Begin",
-    "Bounds",
-    "Counts",
+    "EdgeBounds",
+    "EdgeCounts",
+    "HttpRequest",
     "Listener",
     "Reader",
-    "Request",
     "Start",
     "Tenant",
     "TlsServer",

@@ -7,7 +7,7 @@ from msgspec import Struct
 TURNED_AWAY_MAX: Final = 1024
 
 
-class Bounds(Struct, frozen=True):
+class EdgeBounds(Struct, frozen=True):
     """How much, how many and how long.
 
     `head_bytes_max` counts the head with its empty line; `body_bytes_max` what `Content-Length` may say. Beyond

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from guard.codes import Code
 from guard.server.asking import Asker, Begin
-from guard.server.bounds import Bounds
+from guard.server.bounds import EdgeBounds
 from guard.server.fields import NO_HANDSHAKE
 from guard.server.reader import Phase
 from guard.server.replies import refusal_reply
@@ -75,7 +75,7 @@ class Wiring(Struct, frozen=True):
     refused: Callable[[str, Refusal, str], float] | None = None
 
 
-class Counts(Struct):
+class EdgeCounts(Struct):
     """What a listener has seen. `open` is now, the rest since the start.
 
     `timed_out` are requests cut off half-way, `evicted` connections that made room for newer ones, `untaken` those
@@ -145,11 +145,11 @@ class Connected(Protocol):
 class Edge:
     """What the connections of one listener share: wiring, bounds, counts, `now` in seconds, the date of this second."""
 
-    def __init__(self, wiring: Wiring, bounds: Bounds, *, now: Callable[[], float]) -> None:
+    def __init__(self, wiring: Wiring, bounds: EdgeBounds, *, now: Callable[[], float]) -> None:
         self.wiring = wiring
         self.bounds = bounds
         self.now = now
-        self.counts = Counts()
+        self.counts = EdgeCounts()
         self.connections: set[Connected] = set()
         self.unproven = Unproven[Connected](bounds.unproven_per_address_max)
         self.unread = Unread[Connected](bounds.unread_bytes_max, size_of=lambda each: each.untaken_bytes)

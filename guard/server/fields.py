@@ -14,8 +14,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from guard.codes import Code
-from guard.server.bounds import Bounds
-from guard.server.grammar import Head
+from guard.server.bounds import EdgeBounds
+from guard.server.grammar import RequestHead
 from guard.terms import TRACEPARENT, Presented, Refusal, refuse
 
 WS_PATH: Final = "/ws"
@@ -74,7 +74,7 @@ _CODED: Final = refuse(Code.MEDIA_TYPE, "a body is sent as it is: no Content-Enc
 _NOT_JSON: Final = refuse(Code.MEDIA_TYPE, "a body is JSON in UTF-8: send the header Content-Type: application/json")
 
 
-class Meaning(Struct, frozen=True):
+class HeadFields(Struct, frozen=True):
     """What the fields of a head amount to. `length_bytes` is the body's; `is_upgrade` a proper WebSocket handshake.
 
     `presented` goes along with every request of this head, and of heads with the same credential right after it.
@@ -88,7 +88,7 @@ class Meaning(Struct, frozen=True):
     is_upgrade: bool
 
 
-def read_fields(head: Head, bounds: Bounds, *, before: Meaning | None = None) -> Meaning | Refusal:
+def read_fields(head: RequestHead, bounds: EdgeBounds, *, before: HeadFields | None = None) -> HeadFields | Refusal:
     """The meaning of a head's fields, or the first thing in them that is refused.
 
     `before`: that of the head before on this connection, which presents the same where its `Authorization` is the same.
@@ -108,13 +108,13 @@ def read_fields(head: Head, bounds: Bounds, *, before: Meaning | None = None) ->
         return _BAD_CONNECTION
     words = {word.strip("\t ") for word in connection.split(",")} if connection else _CONNECTION_UNSAID
     found = _fault(head, values, words) or _meaning(head, values, words=words, bounds=bounds)
-    if isinstance(found, Meaning) and before is not None and head.token is None:
+    if isinstance(found, HeadFields) and before is not None and head.token is None:
         same = found.head.get("authorization") == before.head.get("authorization")
         return replace(found, presented=before.presented) if same else found
     return found
 
 
-def _fault(head: Head, values: Mapping[str, str], words: AbstractSet[str]) -> Refusal | None:
+def _fault(head: RequestHead, values: Mapping[str, str], words: AbstractSet[str]) -> Refusal | None:
     """What of framing, host, connection and credentials cannot be accepted, whatever the body may be."""
     if "transfer-encoding" in values:
         return _TRANSFER_ENCODING
@@ -131,7 +131,9 @@ def _fault(head: Head, values: Mapping[str, str], words: AbstractSet[str]) -> Re
     return None
 
 
-def _meaning(head: Head, values: dict[str, str], *, words: AbstractSet[str], bounds: Bounds) -> Meaning | Refusal:
+def _meaning(
+    head: RequestHead, values: dict[str, str], *, words: AbstractSet[str], bounds: EdgeBounds
+) -> HeadFields | Refusal:
     length = _length(head, values)
     if not isinstance(length, int):
         return length
@@ -147,7 +149,7 @@ def _meaning(head: Head, values: dict[str, str], *, words: AbstractSet[str], bou
     if length > bounds.body_bytes_max:
         return refuse(Code.BODY_TOO_LARGE, f"a body is at most {bounds.body_bytes_max} bytes")
     is_continue_expected = "expect" in values and length > 0
-    return Meaning(
+    return HeadFields(
         head=_seen_by_the_walk(values),
         presented=Presented(),
         length_bytes=length,
@@ -157,7 +159,7 @@ def _meaning(head: Head, values: dict[str, str], *, words: AbstractSet[str], bou
     )
 
 
-def _length(head: Head, values: Mapping[str, str]) -> int | Refusal:
+def _length(head: RequestHead, values: Mapping[str, str]) -> int | Refusal:
     """The body's length in bytes. Without the field there is no body (RFC 9112 §6.3)."""
     text = values.get("content-length", "0")
     if not _LENGTH.fullmatch(text):

@@ -38,7 +38,7 @@ _BAD_TARGET: Final = refuse(
 )
 
 
-class Head(Struct, frozen=True):
+class RequestHead(Struct, frozen=True):
     """A head of the right shape. `fields` have names as sent and values without leading blanks, in order."""
 
     method: str
@@ -47,7 +47,7 @@ class Head(Struct, frozen=True):
     fields: list[tuple[str, str]]
 
 
-def parse_head(text: str, *, fields_max: int) -> Head | Refusal:
+def parse_head(text: str, *, fields_max: int) -> RequestHead | Refusal:
     """The head that `text` is (latin-1, up to and with its empty line), or what is wrong with it."""
     if text.count("\n") > fields_max + 2:  # the request line and the empty line
         return TOO_MANY_FIELDS
@@ -55,7 +55,7 @@ def parse_head(text: str, *, fields_max: int) -> Head | Refusal:
     if match is None:
         return _fault(text)
     method, token, path, fields = match.groups()
-    return Head(method, path or "/ws", token, _FIELDS.findall(fields))
+    return RequestHead(method, path or "/ws", token, _FIELDS.findall(fields))
 
 
 def _fault(text: str) -> Refusal:

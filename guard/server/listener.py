@@ -10,10 +10,10 @@ from pathlib import Path
 from ssl import SSLContext
 from typing import Final
 
-from guard.server.bounds import Bounds
-from guard.server.edge import Counts, Edge, Wiring
+from guard.server.bounds import EdgeBounds
+from guard.server.edge import Edge, EdgeCounts, Wiring
 from guard.server.handshake import TlsServer, bound_sockets
-from guard.server.protocol import Connection
+from guard.server.protocol import CallerConnection
 
 FRESH_S: Final = 0.25  # how long the first request of a connection may take to come once no more are accepted
 _OWNER_ONLY: Final = 0o177  # umask under which a socket file is made
@@ -34,7 +34,7 @@ class Listener:
         return tuple(self._server.sockets)
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> EdgeCounts:
         """Connections open, seen, turned away, timed out and handed over."""
         return self._edge.counts
 
@@ -78,7 +78,7 @@ async def serve(
     wiring: Wiring,
     *,
     at: tuple[str, int] | Path | socket.socket,
-    bounds: Bounds,
+    bounds: EdgeBounds,
     tls: SSLContext | None = None,
 ) -> Listener:
     """Listen at a (host, port), at a socket file that only its owner may use, or on an inherited socket.
@@ -89,7 +89,7 @@ async def serve(
     edge = Edge(wiring, bounds, now=loop.time)
     path = at if isinstance(at, Path) else None
     given = socket_file(at) if isinstance(at, Path) else at if isinstance(at, socket.socket) else None
-    make = partial(Connection, edge)
+    make = partial(CallerConnection, edge)
     server: asyncio.Server | TlsServer
     if tls is not None:
         sockets = bound_sockets(*at) if isinstance(at, tuple) else [given] if given is not None else []
@@ -105,7 +105,7 @@ async def serve(
     return Listener(server, edge, path=path)
 
 
-def _keep_unsent_here(listening: socket.socket, bounds: Bounds) -> None:
+def _keep_unsent_here(listening: socket.socket, bounds: EdgeBounds) -> None:
     """Bounds what the kernel buffers of an answer beyond what is in flight to its caller, where the platform can.
 
     Otherwise megabytes of every untaken answer lie there uncounted. Accepted connections inherit the option.
@@ -115,7 +115,7 @@ def _keep_unsent_here(listening: socket.socket, bounds: Bounds) -> None:
 
 
 def private(
-    sockets: Sequence[socket.socket], make: Callable[[], asyncio.BaseProtocol], *, tls: SSLContext, bounds: Bounds
+    sockets: Sequence[socket.socket], make: Callable[[], asyncio.BaseProtocol], *, tls: SSLContext, bounds: EdgeBounds
 ) -> TlsServer:
     """A listener with TLS at these sockets, within these bounds."""
     return TlsServer(

@@ -12,7 +12,7 @@ from typing import cast
 import structlog
 
 from guard.server.edge import NEVER, OVERLOADED, TOO_SLOW, WALK_FAILED, Cost, Edge, Tenant, peer_of
-from guard.server.reader import Phase, Progress, Reader, Request
+from guard.server.reader import HttpRequest, Phase, Reader, ReadProgress
 from guard.server.wire import CONTINUE, pieces
 from guard.terms import Call, Refusal, Reply
 
@@ -38,11 +38,11 @@ class _State(Enum):
 # Met by every request: a look-up in a class of words costs ten times as much as one in a module.
 _READING, _ANSWERING, _WRITING, _IDLE = _State.READING, _State.ANSWERING, _State.WRITING, Phase.IDLE
 _OWING = frozenset({_ANSWERING, _State.HELD_BACK, _WRITING})
-_NOTHING_ASKED = Request(Call("", "", {}, b"", ""), is_kept_alive=False)
+_NOTHING_ASKED = HttpRequest(Call("", "", {}, b"", ""), is_kept_alive=False)
 _LEAST = frozenset({_State.HELD_BACK, _WRITING, _State.LINGERING, _State.CLOSING, _State.CLOSED})
 
 
-class Connection(asyncio.Protocol):
+class CallerConnection(asyncio.Protocol):
     """One caller's connection; `deadline` is when its present wait ends, by the edge's `now`."""
 
     __slots__ = (
@@ -220,12 +220,12 @@ class Connection(asyncio.Protocol):
 
     def _read(self, data: bytes) -> None:
         outcome = self._reader.feed(data)
-        if isinstance(outcome, Request):
+        if isinstance(outcome, HttpRequest):
             self._dispatch(outcome)
         elif isinstance(outcome, Refusal):
             self._refuse(outcome)
         else:
-            if outcome is Progress.CONTINUE:
+            if outcome is ReadProgress.CONTINUE:
                 self._edge.flush()
                 self._transport.write(CONTINUE)
             self._note_phase()
@@ -236,7 +236,7 @@ class Connection(asyncio.Protocol):
             self._phase = phase
             self.deadline = self._edge.deadline(self.deadline, before=before, phase=phase)
 
-    def _dispatch(self, request: Request) -> None:
+    def _dispatch(self, request: HttpRequest) -> None:
         self.deadline = NEVER
         self._phase, self._is_fresh = _IDLE, False
         if not self._is_proven:

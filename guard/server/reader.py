@@ -13,9 +13,9 @@ from typing import Final
 from msgspec import Struct
 
 from guard.codes import Code
-from guard.server.bounds import Bounds
-from guard.server.fields import Meaning, read_fields
-from guard.server.grammar import Head, parse_head
+from guard.server.bounds import EdgeBounds
+from guard.server.fields import HeadFields, read_fields
+from guard.server.grammar import RequestHead, parse_head
 from guard.terms import Call, Refusal, refuse
 
 HEADS_MAX: Final = 8  # of one connection that are kept: requests of one program differ in their length
@@ -29,7 +29,7 @@ _BYTES_AFTER: Final = refuse(
 )
 
 
-class Progress(Enum):
+class ReadProgress(Enum):
     """No answer yet: more bytes are needed, after `CONTINUE` only once the caller was told `100 Continue`."""
 
     MORE = "more"
@@ -44,7 +44,7 @@ class Phase(Enum):
     BODY = "body"
 
 
-class Request(Struct, frozen=True, gc=False):
+class HttpRequest(Struct, frozen=True, gc=False):
     """One whole request. `raw_head` is given for a WebSocket handshake only, as it was read."""
 
     call: Call
@@ -52,7 +52,7 @@ class Request(Struct, frozen=True, gc=False):
     raw_head: bytes | None = None
 
 
-Known = tuple[bytes, Head, Meaning, int]  # a head as it was read, what it means, and the length with its body
+Known = tuple[bytes, RequestHead, HeadFields, int]  # a head as it was read, what it means, and the length with its body
 
 
 class Reader:
@@ -60,13 +60,13 @@ class Reader:
 
     __slots__ = ("_begun", "_bounds", "_buffer", "_head_end", "_heads", "_last", "_peer", "_searched")
 
-    def __init__(self, bounds: Bounds, *, peer: str) -> None:
+    def __init__(self, bounds: EdgeBounds, *, peer: str) -> None:
         self._bounds = bounds
         self._peer = peer
         self._buffer = bytearray()
         self._searched = 0
         self._head_end = 0
-        self._begun: tuple[Head, Meaning] | None = None
+        self._begun: tuple[RequestHead, HeadFields] | None = None
         self._last: Known | None = None  # the same head means the same again
         self._heads: dict[bytes, Known] = {}  # as those before it do
 
@@ -77,14 +77,14 @@ class Reader:
             return Phase.BODY
         return Phase.HEAD if self._buffer else Phase.IDLE
 
-    def feed(self, data: bytes) -> Request | Refusal | Progress:
+    def feed(self, data: bytes) -> HttpRequest | Refusal | ReadProgress:
         """What the bytes so far amount to, `data` included."""
         if self._last is not None and not self._buffer:
             raw, head, meaning, length = self._last
             if len(data) == length and data.startswith(raw):  # as it mostly comes
                 return self._whole(data, len(raw), head, meaning=meaning)
         if not data:
-            return Progress.MORE
+            return ReadProgress.MORE
         held: bytes | bytearray = data
         if self._buffer:
             self._buffer += data
@@ -93,7 +93,7 @@ class Reader:
             return self._read_body(held, *self._begun)
         return self._read_head(held)
 
-    def _read_head(self, held: bytes | bytearray) -> Request | Refusal | Progress:
+    def _read_head(self, held: bytes | bytearray) -> HttpRequest | Refusal | ReadProgress:
         last = self._last
         if last is None or not held.startswith(last[0]):  # a head ends at its first empty line
             fresh = self._search(held)
@@ -104,7 +104,7 @@ class Reader:
         self._head_end = len(raw)
         return self._read_body(held, head, meaning)
 
-    def _search(self, held: bytes | bytearray) -> Known | Refusal | Progress:
+    def _search(self, held: bytes | bytearray) -> Known | Refusal | ReadProgress:
         """The head, once it is complete and of the right shape."""
         if held[0] not in _FIRST_BYTES:
             return _NOT_HTTP
@@ -114,7 +114,7 @@ class Reader:
             if len(held) >= longest:
                 return refuse(Code.HEADERS_TOO_LARGE, f"a head is at most {longest} bytes")
             self._searched = max(0, len(held) - 2)  # the last two bytes may begin an empty line
-            return self._keep(held, Progress.MORE)
+            return self._keep(held, ReadProgress.MORE)
         raw = bytes(held[: found.end()])
         del found  # a match keeps its buffer from growing
         known = self._heads.get(raw)
@@ -135,27 +135,29 @@ class Reader:
             self._heads[raw] = known
         return known
 
-    def _read_body(self, held: bytes | bytearray, head: Head, meaning: Meaning) -> Request | Refusal | Progress:
+    def _read_body(
+        self, held: bytes | bytearray, head: RequestHead, meaning: HeadFields
+    ) -> HttpRequest | Refusal | ReadProgress:
         begin = self._head_end
         end = begin + meaning.length_bytes
         if len(held) < end:
             is_told = meaning.is_continue_expected and self._begun is None
             self._begun = (head, meaning)
-            return self._keep(held, Progress.CONTINUE if is_told else Progress.MORE)
+            return self._keep(held, ReadProgress.CONTINUE if is_told else ReadProgress.MORE)
         if len(held) > end:
             return _BYTES_AFTER
         return self._whole(held, begin, head, meaning=meaning)
 
-    def _whole(self, held: bytes | bytearray, begin: int, head: Head, *, meaning: Meaning) -> Request:
+    def _whole(self, held: bytes | bytearray, begin: int, head: RequestHead, *, meaning: HeadFields) -> HttpRequest:
         """The complete request."""
         call = Call(
             head.method, head.path, meaning.head, bytes(held[begin:]), self._peer, head.token, meaning.presented
         )
         if self._buffer:
             self._start_over()
-        return Request(call, meaning.is_kept_alive, bytes(held[:begin]) if meaning.is_upgrade else None)
+        return HttpRequest(call, meaning.is_kept_alive, bytes(held[:begin]) if meaning.is_upgrade else None)
 
-    def _keep(self, held: bytes | bytearray, progress: Progress) -> Progress:
+    def _keep(self, held: bytes | bytearray, progress: ReadProgress) -> ReadProgress:
         if held is not self._buffer:
             self._buffer = bytearray(held)
         return progress

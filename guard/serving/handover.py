@@ -16,14 +16,14 @@ EXIT_STATE: Final = 3
 KEPT_BACK: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
-class Wanted(Struct, frozen=True, omit_defaults=True):
+class ServeRequest(Struct, frozen=True, omit_defaults=True):
     """What the command line said: the settings file, and what flags and environment variables override."""
 
     config: str | None = None
     over: Overrides = Overrides()
 
 
-def command(wanted: Wanted) -> list[str]:
+def command(wanted: ServeRequest) -> list[str]:
     """The command that runs the server in the same interpreter; no module in the working directory can shadow it."""
     return [sys.executable, "-P", "-m", "guard.serving", msgspec.json.encode(wanted).decode()]
 

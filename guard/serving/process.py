@@ -13,12 +13,12 @@ from guard.logs import configure
 from guard.loop import heap
 from guard.loop.resting import come_to_rest
 from guard.serving.activation import inherited
-from guard.serving.handover import KEPT_BACK, Wanted, tell
+from guard.serving.handover import KEPT_BACK, ServeRequest, tell
 from guard.settingsfile import load
 from guard.tracing import tracing_of
 
 
-def serve(wanted: Wanted) -> int:
+def serve(wanted: ServeRequest) -> int:
     """Runs a guard to its end; returns the exit code. Faults go to stderr."""
     configure()
     heap.gather()  # before the record is read, and long before anybody asks

@@ -9,8 +9,8 @@ with its `backlog` and its `ending`). The daemon's side: `feed`, over what `dial
 a frame and says who may see it, `pushes` and `owners` whose order it is about, and `audience` writes it to the sockets.
 """
 
-from guard.stream.bounds import Bounds
+from guard.stream.bounds import StreamBounds
 from guard.stream.relay import Relay
 from guard.stream.session import SEEING, Seeing
 
-__all__ = ["SEEING", "Bounds", "Relay", "Seeing"]
+__all__ = ["SEEING", "Relay", "Seeing", "StreamBounds"]

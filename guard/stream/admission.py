@@ -27,10 +27,10 @@ def admit(desk: Desk, visit: Visit) -> Refusal | None:
     """Why the handshake is refused, or None; `visit.principal` is then who asks, or nobody."""
     visit.endpoint, visit.effect = ENDPOINT, ENDPOINT.effect
     origin = visit.call.head.get("origin")
-    if origin is not None and origin not in visit.standing.settings.listen.allowed_origins:
+    if origin is not None and origin not in visit.config.settings.listen.allowed_origins:
         return _ORIGIN
-    stranger = _of_ticket(desk, visit) if _is_ticket(visit) else identify(visit)
-    return failed_login(desk, visit, stranger) if stranger is not None else _in_the_way(desk, visit)
+    denied = _of_ticket(desk, visit) if _is_ticket(visit) else identify(visit)
+    return failed_login(desk, visit, denied) if denied is not None else _in_the_way(desk, visit)
 
 
 def _is_ticket(visit: Visit) -> bool:
@@ -44,7 +44,7 @@ def _of_ticket(desk: Desk, visit: Visit) -> Refusal | None:
         return unauthenticated("a ticket that is not known, was used, or has ended")
     visit.principal = found
     visit.call.is_known = True
-    lacking = scope_reasons(ENDPOINT, found, profile=visit.standing.settings.scopes.profile)
+    lacking = scope_reasons(ENDPOINT, found, profile=visit.config.settings.scopes.profile)
     return revoked(desk, visit) or (Refusal(lacking) if lacking else None)
 
 

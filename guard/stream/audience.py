@@ -12,9 +12,9 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Final
 
-from guard.stream.bounds import Bounds
+from guard.stream.bounds import StreamBounds
 from guard.stream.caller import CallerSocket, Write
-from guard.stream.session import Frame, View
+from guard.stream.session import CallerView, Frame
 from guard.terms import Principal
 
 _Sockets = tuple[list[Write], list[CallerSocket]]  # those that keep up, and those for which frames wait
@@ -56,7 +56,7 @@ class _Circle:
 
     __slots__ = ("everybody", "frames", "groups", "lacking", "soonest", "view")
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: CallerView) -> None:
         self.view = view
         self.groups: dict[Principal | None, _Group] = {}
         self.soonest: datetime | None = None
@@ -120,9 +120,9 @@ class Audience:
 
     def __init__(
         self,
-        bounds: Bounds,
+        bounds: StreamBounds,
         *,
-        sees: Callable[[View, Frame], bool],
+        sees: Callable[[CallerView, Frame], bool],
         sees_order: Callable[[Principal | None, Frame], bool],
         tally: Callable[[str, int], None],
         now: Callable[[], datetime],
@@ -132,7 +132,7 @@ class Audience:
         self._sees_order = sees_order
         self._tally = tally
         self._now = now
-        self._circles: dict[View, _Circle] = {}
+        self._circles: dict[CallerView, _Circle] = {}
         self._places: dict[CallerSocket, tuple[_Circle, _Group]] = {}
         self._size = 0
         self._flushing: asyncio.Handle | None = None
@@ -175,7 +175,7 @@ class Audience:
             circle.everybody = None
             group.place(socket)
 
-    def show(self, socket: CallerSocket, view: View) -> None:
+    def show(self, socket: CallerSocket, view: CallerView) -> None:
         """From now on this is what the socket is shown; what was judged before goes out first."""
         if socket not in self._places or socket.view == view:
             return

@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 
-class Bounds(Struct, frozen=True):
+class StreamBounds(Struct, frozen=True):
     """How many sockets, how many bytes, how long.
 
     `sockets_per_key_max` counts handshakes under way too; callers without a key share one number. What is written to a

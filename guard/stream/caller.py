@@ -17,10 +17,10 @@ from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from guard.server import Tenant
-from guard.stream.backlog import Backlog
-from guard.stream.bounds import Bounds
+from guard.stream.backlog import SendQueue
+from guard.stream.bounds import StreamBounds
 from guard.stream.ending import LINGER_S, End, Ending
-from guard.stream.session import NOTHING, Frame, View
+from guard.stream.session import NOTHING, CallerView, Frame
 from guard.terms import Principal
 
 # The edge has checked the handshake already; what `websockets` is shown of it holds no credential and no other header.
@@ -71,9 +71,9 @@ class CallerSocket(Tenant):
         write: hands whole frames to the transport; for whoever has seen that the socket `is_ready`.
     """
 
-    def __init__(self, transport: asyncio.Transport, bounds: Bounds, house: House) -> None:
+    def __init__(self, transport: asyncio.Transport, bounds: StreamBounds, house: House) -> None:
         self.principal: Principal | None = None
-        self.view: View = NOTHING
+        self.view: CallerView = NOTHING
         self.decision = ""
         self.task: asyncio.Task[None] | None = None
         self.is_hasty = False
@@ -88,7 +88,7 @@ class CallerSocket(Tenant):
         self._asked_s: float | None = None
         self._controls = 0
         self._is_full = False
-        self._backlog: Backlog | None = None
+        self._backlog: SendQueue | None = None
         self._cut: asyncio.TimerHandle | None = None
         # No extensions, no subprotocols: what a caller offers of them is declined by not being answered.
         self._frames = ServerProtocol(max_size=bounds.message_bytes_max)
@@ -146,7 +146,7 @@ class CallerSocket(Tenant):
         if self.stage is not Stage.OPEN:
             return
         if self._backlog is None:
-            self._backlog = Backlog()
+            self._backlog = SendQueue()
         conflated = sum([self._backlog.put(frame) for frame in frames])
         if conflated:
             self._house.tally("conflated", conflated)

@@ -12,7 +12,7 @@ import aiohttp
 from yarl import URL
 
 from guard.codes import Code
-from guard.stream.bounds import Bounds
+from guard.stream.bounds import StreamBounds
 from guard.stream.session import FRAME_BYTES_MAX
 from guard.terms import Refusal, refuse
 from guard.upstream.origin import brief
@@ -39,7 +39,7 @@ class Dialler:
     `key`: the guard's own for the daemon, None for a daemon that asks for none. Used on one event loop.
     """
 
-    def __init__(self, trust: Trust, *, key: str | None, bounds: Bounds) -> None:
+    def __init__(self, trust: Trust, *, key: str | None, bounds: StreamBounds) -> None:
         self._trust = trust
         origin = trust.origin
         self._url = URL(f"{origin.scheme}://{origin.authority}/ws", encoded=True)

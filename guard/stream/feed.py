@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import structlog
 from aiohttp import WSMsgType
 
-from guard.stream.bounds import Bounds
+from guard.stream.bounds import StreamBounds
 from guard.stream.dial import Dialler, Stream
 from guard.stream.ending import End, Ending
 from guard.stream.session import Frame, classify
@@ -57,7 +57,7 @@ class Feed:
         ears: Ears,
         *,
         supervisor: Supervisor,
-        bounds: Bounds,
+        bounds: StreamBounds,
         connect_s: float,
         answer_s: float,
     ) -> None:

@@ -24,14 +24,14 @@ from guard.policy import sees_own_only
 from guard.server import encode
 from guard.stream.admission import admit, admit_still, is_locked
 from guard.stream.audience import Audience
-from guard.stream.bounds import Bounds
+from guard.stream.bounds import StreamBounds
 from guard.stream.caller import CallerSocket
 from guard.stream.dial import Dialler
 from guard.stream.ending import End, Ending
 from guard.stream.feed import Feed
 from guard.stream.owners import Owners
 from guard.stream.seats import NOBODY, Seats
-from guard.stream.session import SEEING, Frame, Seeing, View, view_of
+from guard.stream.session import SEEING, CallerView, Frame, Seeing, view_of
 from guard.terms import AccountRow, Call, Missing, Principal, Refusal, refuse
 from guard.upstream.trust import Trust
 from guard.walk.desk import Visit
@@ -58,7 +58,7 @@ class Relay:
         recorder: Recorder,
         trust: Trust,
         *,
-        bounds: Bounds | None = None,
+        bounds: StreamBounds | None = None,
         on_trade: Callable[[int], None] = lambda _: None,
         seeing: Seeing = SEEING,
     ) -> None:
@@ -66,8 +66,8 @@ class Relay:
         self._seeing = seeing
         self._on_trade = on_trade
         self._desk = desk = recorder.desk
-        self._bounds = bounds or Bounds()
-        settings = desk.standing.settings
+        self._bounds = bounds or StreamBounds()
+        settings = desk.config.settings
         self._feed = Feed(
             Dialler(trust, key=settings.daemon_key, bounds=self._bounds),
             self,
@@ -107,10 +107,10 @@ class Relay:
         And of those for whom trading is locked. To be called when keys have changed.
         """
         desk = self._desk
-        standing, now = desk.standing, desk.clock.wall()
+        config, now = desk.config, desk.clock.wall()
         for socket in self._audience:
             who = socket.principal
-            if who is not None and not still_valid(standing.keyring, who, now=now, issuers=standing.issuers):
+            if who is not None and not still_valid(config.keyring, who, now=now, issuers=config.issuers):
                 socket.end(End.REVOKED.value)
             elif is_locked(desk, _name(who)):
                 socket.end(End.LOCKED.value)
@@ -270,7 +270,7 @@ class Relay:
             return True
         order = frame.order
         env = None if order is None else order.account.env
-        policies, wall = self._desk.standing.policies, self._desk.clock.wall()
+        policies, wall = self._desk.config.policies, self._desk.clock.wall()
         is_own_only = sees_own_only(policies, principal, env=env, acc_id=frame.acc_id, wall=wall)
         return self._seeing.may_see_order(principal.name, frame, owner=self._owners.of(order), is_own_only=is_own_only)
 
@@ -312,7 +312,7 @@ def _name(principal: Principal | None) -> str:
     return NOBODY if principal is None else principal.name
 
 
-def _view(principal: Principal, rows: tuple[AccountRow, ...] | Missing) -> View:
+def _view(principal: Principal, rows: tuple[AccountRow, ...] | Missing) -> CallerView:
     """What the key may see; with an account list that cannot be had a restricted key sees no account."""
     listed = () if isinstance(rows, Missing) else rows
     return view_of(principal, visible_accounts(principal, listed), listed)

@@ -4,7 +4,7 @@ from collections.abc import Hashable
 from typing import Final
 
 from guard.codes import Code
-from guard.stream.bounds import Bounds
+from guard.stream.bounds import StreamBounds
 from guard.terms import Refusal, refuse
 
 NOBODY: Final = ""
@@ -13,7 +13,7 @@ NOBODY: Final = ""
 class Seats:
     """Who counts, by the name of its key; nobody's sockets share the name `NOBODY`."""
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: StreamBounds) -> None:
         self._bounds = bounds
         self._names: dict[Hashable, str] = {}
         self._counts: dict[str, int] = {}

@@ -62,7 +62,7 @@ class _Wire(Struct):
     rehab_type: int | None = None
 
 
-class View(Struct, frozen=True):
+class CallerView(Struct, frozen=True):
     """What one caller may be shown. `acc_ids` None and `markets` None: all."""
 
     scopes: frozenset[str]
@@ -70,11 +70,11 @@ class View(Struct, frozen=True):
     markets: frozenset[str] | None = None
 
 
-NOTHING: Final = View(frozenset())
+NOTHING: Final = CallerView(frozenset())
 """The view of a caller without a key: every frame wants a scope."""
 
 
-def view_of(principal: Principal, visible: frozenset[Account] | None, rows: tuple[AccountRow, ...]) -> View:
+def view_of(principal: Principal, visible: frozenset[Account] | None, rows: tuple[AccountRow, ...]) -> CallerView:
     """The view of a key that may see the accounts `visible` (None: all) of the account list `rows`.
 
     A push names an account id without its environment, so an id counts as visible only where every listed account of
@@ -84,7 +84,7 @@ def view_of(principal: Principal, visible: frozenset[Account] | None, rows: tupl
     if visible is not None:
         hidden = {row.account.acc_id for row in rows if row.account not in visible}
         acc_ids = frozenset(account.acc_id for account in visible) - hidden
-    return View(principal.scopes, acc_ids, _markets_of(principal))
+    return CallerView(principal.scopes, acc_ids, _markets_of(principal))
 
 
 def _markets_of(principal: Principal) -> frozenset[str] | None:
@@ -129,7 +129,7 @@ def text_frame(data: bytes) -> bytes:
     return head + data
 
 
-def may_see(view: View, frame: Frame) -> bool:
+def may_see(view: CallerView, frame: Frame) -> bool:
     """Whether this caller is shown this frame."""
     if _SCOPE_OF[frame.kind] not in view.scopes:
         return False
@@ -153,7 +153,7 @@ def may_see_order(name: str, frame: Frame, *, owner: str, is_own_only: bool) -> 
 class Seeing(Struct, frozen=True):
     """What decides who is shown a frame: scopes, accounts and markets of the view, then whose order it is about."""
 
-    may_see: Callable[[View, Frame], bool] = may_see
+    may_see: Callable[[CallerView, Frame], bool] = may_see
     may_see_order: Callable[..., bool] = may_see_order
 
 

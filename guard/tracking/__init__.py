@@ -4,10 +4,10 @@ In: the daemon's order lists, an operator's word. Out: `order` and `reconciled` 
 same folded into the ledger, live and at a start by one function. It must never send a trade, release without evidence,
 or keep anything that a record does not show.
 
-`reconciler` decides when to ask, `lists` asks, `places` says where an order is listed, and `asked` holds one answer
-with what there was when it was asked for. From an answer learn: `doubts` (steps in doubt), `tracks` (live orders),
-`late` (orders that had ended) and `outside` (orders placed elsewhere). `byhand` is an operator's word. `scribe` writes
-what was learned, and `apply` folds it into the ledger.
+`reconciler` decides when to ask, `lists` asks, `places` says where an order is listed, and `listsnapshot` holds one
+answer with what there was when it was asked for. From an answer learn: `doubts` (steps in doubt), `tracks` (live
+orders), `late` (orders that had ended) and `outside` (orders placed elsewhere). `byhand` is an operator's word.
+`scribe` writes what was learned, and `apply` folds it into the ledger.
 """
 
 from guard.tracking.apply import learned, reconciled

@@ -10,19 +10,19 @@ from guard.intent import order_of
 from guard.journal import Order
 from guard.limits import Holder, Step, find_order, is_known_order
 from guard.terms import Op, Verdict, made_at, stamp_of
-from guard.tracking.asked import Asked, stamped
-from guard.tracking.places import Named, named_in
+from guard.tracking.listsnapshot import ListSnapshot, stamped
+from guard.tracking.places import CancelTarget, named_in
 from guard.tracking.scribe import SOURCE, Scribe
 from guard.upstream.orderlist import OrderRow, Status
-from guard.upstream.reconcile import Absences, Proof, Sought, change_shown, find_new
+from guard.upstream.reconcile import Absences, Proof, UnknownOrder, change_shown, find_new
 
 RECONFIRM: Final = "/api/reconfirm-order"
 _log = structlog.get_logger("guard")
 
 
-def sought_of(holder: Holder) -> Sought:
+def sought_of(holder: Holder) -> UnknownOrder:
     """What identifies a new order in a list."""
-    return Sought(holder.id, holder.key, order_of(holder.order), made_at(holder.id))
+    return UnknownOrder(holder.id, holder.key, order_of(holder.order), made_at(holder.id))
 
 
 class Doubts:
@@ -36,7 +36,7 @@ class Doubts:
         """Forgets whatever is not looked for any more."""
         self._absences.keep(is_live)
 
-    def is_gone(self, name: str, asked: Asked, *, since_us: int) -> bool:
+    def is_gone(self, name: str, asked: ListSnapshot, *, since_us: int) -> bool:
         """It is in neither list, for the second time (`Absences`)."""
         return asked.is_fresh and asked.earlier is not None and self._is_second(name, asked, since_us=since_us)
 
@@ -44,7 +44,7 @@ class Doubts:
         """It is listed, or may be: an absence noted before no longer counts."""
         self._absences.seen(name)
 
-    def settle(self, asked: Asked, *, was_listed: Callable[[str], bool]) -> None:
+    def settle(self, asked: ListSnapshot, *, was_listed: Callable[[str], bool]) -> None:
         """Settles all that can be settled. `was_listed`: a list has shown this live order, so it can vanish."""
         self._new_orders(asked)
         self._nameless(asked)
@@ -59,7 +59,7 @@ class Doubts:
 
     # ------------------------------------------------------------ new orders
 
-    def _new_orders(self, asked: Asked) -> None:
+    def _new_orders(self, asked: ListSnapshot) -> None:
         state = self._scribe.state
         sought = [sought_of(state.holders[name]) for name, step in asked.doubts.items() if self._is_open(step)]
         for step, proof in find_new(sought, asked.rows, is_known=lambda row: self._is_known(asked, row)).items():
@@ -75,7 +75,7 @@ class Doubts:
             elif self.is_gone(step, asked, since_us=asked.doubts[step].unknown_us):
                 self._end(step, Verdict.REFUSED, "in two whole lists the daemon had no such order")
 
-    def _nameless(self, asked: Asked) -> None:
+    def _nameless(self, asked: ListSnapshot) -> None:
         """Orders that were accepted under no name, or another's, get theirs, found in the same way."""
         state, t_us = self._scribe.state, self._scribe.desk.clock.t_us()
         orders = [state.holders[name] for name in asked.nameless if name in state.holders]
@@ -90,7 +90,7 @@ class Doubts:
         holder = self._scribe.state.holders.get(step.id)
         return step.holder == step.id and step.id in self._scribe.state.steps and holder is not None
 
-    def _is_known(self, asked: Asked, row: OrderRow) -> bool:
+    def _is_known(self, asked: ListSnapshot, row: OrderRow) -> bool:
         state, account, names = self._scribe.state, asked.place.account, (row.order_id, row.order_id_ex)
         holder = find_order(state, account, order_id=row.order_id, order_id_ex=row.order_id_ex)
         if isinstance(holder, Holder) and stamped(state, holder, row) is not holder:
@@ -99,7 +99,7 @@ class Doubts:
 
     # ------------------------------------------------------------ changes
 
-    def _change(self, step: Step, asked: Asked, shown: dict[str, OrderRow]) -> None:
+    def _change(self, step: Step, asked: ListSnapshot, shown: dict[str, OrderRow]) -> None:
         holder = self._scribe.state.holders.get(step.holder or "")
         row = None if holder is None else shown.get(holder.id)
         if holder is None or row is None:
@@ -125,7 +125,7 @@ class Doubts:
 
     # ------------------------------------------------------------ cancels
 
-    def _cancel(self, step: Step, asked: Asked, shown: dict[str, OrderRow], *, is_followed: bool) -> None:
+    def _cancel(self, step: Step, asked: ListSnapshot, shown: dict[str, OrderRow], *, is_followed: bool) -> None:
         """`is_followed`: the order ends where it vanishes, and the cancel with it."""
         what = named_in(step.order)
         if step.of is not None and step.of not in self._scribe.state.holders:
@@ -142,7 +142,7 @@ class Doubts:
             self._end(step.id, Verdict.REFUSED, "the daemon still lists the order as working")
 
     @staticmethod
-    def _is_done(what: Named, row: OrderRow | None, asked: Asked) -> bool:
+    def _is_done(what: CancelTarget, row: OrderRow | None, asked: ListSnapshot) -> bool:
         if what.is_for_all:
             return all(row.status.is_over or row.status is Status.DISABLED for row in asked.today)
         is_disabled = what.op is Op.DISABLE and row is not None and row.status is Status.DISABLED
@@ -150,7 +150,7 @@ class Doubts:
 
     # ------------------------------------------------------------ both
 
-    def _is_second(self, name: str, asked: Asked, *, since_us: int) -> bool:
+    def _is_second(self, name: str, asked: ListSnapshot, *, since_us: int) -> bool:
         return self._absences.is_second(name, since_us=since_us, asked_us=asked.at_us)
 
     def _end(self, step: str, verdict: Verdict, why: str, *, row: OrderRow | None = None) -> None:

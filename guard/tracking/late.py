@@ -14,8 +14,8 @@ from guard.limits import Amounts, Holder
 from guard.limits.holder import Course
 from guard.policy.fills import targets
 from guard.terms import Account, stamp_of
-from guard.tracking.asked import Asked
-from guard.tracking.places import Place, Places
+from guard.tracking.listsnapshot import ListSnapshot
+from guard.tracking.places import OrderList, Places
 from guard.tracking.scribe import Scribe
 from guard.tracking.tracks import filled_at, fills_of, progress_of, record_of
 from guard.upstream.orderlist import OrderRow, Status
@@ -31,14 +31,16 @@ class Late:
     def __init__(self, scribe: Scribe, places: Places) -> None:
         self._scribe = scribe
         self._places = places
-        self._over: dict[str, tuple[Place, int]] = {}  # where each is listed, and until when it is looked for by itself
+        self._over: dict[
+            str, tuple[OrderList, int]
+        ] = {}  # where each is listed, and until when it is looked for by itself
         self._heard: dict[int, int] = {}  # until when account ids are looked at
         self._newest: str | None = None
         self._weighed: dict[str, tuple[Amounts | Course, OrderRow]] = {}  # as what, and by which row, each was charged
         self._listed: dict[str, int] = {}  # when the list was asked for that showed it last, since its end
         self._note()
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[OrderList]:
         """The places where an order ended recently enough for a fill still to come to light."""
         self._note()
         now_us = self._scribe.desk.clock.t_us()
@@ -53,7 +55,7 @@ class Late:
             self._heard[acc_id] = self._scribe.desk.clock.t_us() + LATE_US
         return set(known.values())
 
-    def is_lacking(self, asked: Asked) -> bool:
+    def is_lacking(self, asked: ListSnapshot) -> bool:
         """An order that has just ended is missing from today's list: it may be in the history."""
         now_us, ended = self._scribe.desk.clock.t_us(), self._scribe.state.ended
         shown = {row.order_id_ex for row in asked.today}
@@ -61,7 +63,7 @@ class Late:
         found = [ended[name] for name in over if name in ended]
         return any(holder.order_id_ex not in shown for holder in found if not holder.is_nameless)
 
-    def learn(self, asked: Asked) -> None:
+    def learn(self, asked: ListSnapshot) -> None:
         """Charges whatever the lists show as filled now and no list showed before the order's end."""
         account, state = asked.place.account, self._scribe.state
         self._note()

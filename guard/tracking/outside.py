@@ -19,12 +19,12 @@ from guard.policy import exits_claim
 from guard.policy.notation import ledger_units
 from guard.terms import STAMP, OrderNames, OrderType, PlaceOrder, Refusal
 from guard.tracking.apply import MANUAL
-from guard.tracking.asked import Asked
 from guard.tracking.doubts import sought_of
-from guard.tracking.places import Place
+from guard.tracking.listsnapshot import ListSnapshot
+from guard.tracking.places import OrderList
 from guard.tracking.scribe import SOURCE, Scribe
 from guard.upstream.orderlist import OrderRow
-from guard.upstream.reconcile import CREATED_SLACK, Sought, may_be
+from guard.upstream.reconcile import CREATED_SLACK, UnknownOrder, may_be
 
 BACK_AFTER_US: Final = 60_000_000  # lists of so long show an order at work that had ended: none of them lags that far
 IMPORTED_MAX: Final = 10_000  # live orders of nobody's; those beyond are counted, and not followed
@@ -37,10 +37,10 @@ class Outside:
 
     def __init__(self, scribe: Scribe) -> None:
         self._scribe = scribe
-        self._back: dict[Place, dict[str, int]] = {}
+        self._back: dict[OrderList, dict[str, int]] = {}
         self._imported = {holder.id for holder in scribe.state.holders.values() if holder.key == NOBODY}
 
-    def learn(self, asked: Asked) -> list[str]:
+    def learn(self, asked: ListSnapshot) -> list[str]:
         """Learns the rows that are no order of ours. One that may be ours and under way is left for the next list.
 
         Returns the decisions under which those at work are followed from now on.
@@ -63,7 +63,7 @@ class Outside:
             imported += self._note(row, asked.place)
         return imported
 
-    def _came_back(self, asked: Asked) -> list[OrderRow]:
+    def _came_back(self, asked: ListSnapshot) -> list[OrderRow]:
         """Orders of ours that have ended, but have been shown at work for long enough."""
         ids = self._scribe.state.ids.get(asked.place.account)
         before, now = self._back.pop(asked.place, {}), dict[str, int]()
@@ -80,7 +80,7 @@ class Outside:
             self._back[asked.place] = now
         return found
 
-    def _is_known(self, row: OrderRow, asked: Asked) -> bool:
+    def _is_known(self, row: OrderRow, asked: ListSnapshot) -> bool:
         """Known by either id; or its stamp is that of a live order without ids, and it will turn out to be that one.
 
         Whoever bypasses the guard may put another order's stamp on his own, so that it is taken for that one.
@@ -92,7 +92,7 @@ class Outside:
         holder = None if stamped is None else state.holders.get(stamped)
         return holder is not None and (holder.by_ex is None or row.order_id_ex is None)
 
-    def _note(self, row: OrderRow, place: Place) -> tuple[str, ...]:
+    def _note(self, row: OrderRow, place: OrderList) -> tuple[str, ...]:
         """Records the row; returns the decision under which it was imported, if it was."""
         desk, account = self._scribe.desk, place.account
         if row.remark is not None and row.remark.startswith(STAMP):
@@ -132,12 +132,12 @@ class Outside:
         return (name,)
 
 
-def _waits_for(one: Sought, row: OrderRow) -> bool:
+def _waits_for(one: UnknownOrder, row: OrderRow) -> bool:
     """Whether the row may be this order under way: so may any row created after the order was sent."""
     return row.created is None or row.created >= one.since - CREATED_SLACK or may_be(one, row)
 
 
-def _terms(row: OrderRow, place: Place) -> PlaceOrder | None:
+def _terms(row: OrderRow, place: OrderList) -> PlaceOrder | None:
     """The row as an order to place; None if it is of a kind that the guard does not know."""
     if row.order_type is None:
         return None

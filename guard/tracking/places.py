@@ -16,7 +16,7 @@ KINDS_MAX: Final = 10_000  # kinds of orders whose place is remembered
 _NOT_LIVE: Final = frozenset({"sent", "unknown"})
 
 
-class Place(Struct, frozen=True):
+class OrderList(Struct, frozen=True):
     """One list of the daemon's. `jp_acc_type` as the order named it."""
 
     account: Account
@@ -41,10 +41,10 @@ class Places:
     """Maps orders to places, computed once for orders that are alike. Equal places are one object."""
 
     def __init__(self) -> None:
-        self._of: dict[int, tuple[About, Place]] = {}  # by what they are about, which is nearly always one object
-        self._one: dict[Place, Place] = {}
+        self._of: dict[int, tuple[About, OrderList]] = {}  # by what they are about, which is nearly always one object
+        self._one: dict[OrderList, OrderList] = {}
 
-    def of(self, holder: Holder) -> Place:
+    def of(self, holder: Holder) -> OrderList:
         """The place where the daemon lists the order."""
         about = holder.about
         known = self._of.get(id(about))
@@ -62,41 +62,41 @@ class Places:
         """For how many kinds of orders the place is known."""
         return len(self._of)
 
-    def one(self, place: Place) -> Place:
+    def one(self, place: OrderList) -> OrderList:
         """The one object for this place."""
         if len(self._one) > PLACES_MAX:
             self._one.clear()
             self._of.clear()
         return self._one.setdefault(place, place)
 
-    async def wanted(self, state: State) -> dict[Place, list[Step]]:
+    async def wanted(self, state: State) -> dict[OrderList, list[Step]]:
         """Every place where something is looked for, with its steps in doubt.
 
         An order that ends meanwhile is looked for once more.
         """
-        live: dict[int, Place] = {}
+        live: dict[int, OrderList] = {}
         async for holders in in_slices(state.holders.values()):
             places = [self.of(holder) for holder in holders if holder.status not in _NOT_LIVE]
             live.update({id(place): place for place in places})
-        found: dict[Place, list[Step]] = {place: [] for place in live.values()}
+        found: dict[OrderList, list[Step]] = {place: [] for place in live.values()}
         for step in state.steps.values():
             at = None if step.status == "sent" else self._of_step(state, step)
             if at is not None:
                 found.setdefault(at, []).append(step)
         return found
 
-    def _of_step(self, state: State, step: Step) -> Place | None:
+    def _of_step(self, state: State, step: Step) -> OrderList | None:
         holder = state.holders.get(step.holder or step.of or "")
         if holder is not None:
             return self.of(holder)
         return None if step.account is None or not step.order else self._place(step.account, step.order)
 
-    def _place(self, account: Account, body: bytes) -> Place:
+    def _place(self, account: Account, body: bytes) -> OrderList:
         header = msgspec.json.decode(body, type=_Body).c2s.header
-        return self.one(Place(account, header.trd_market, header.jp_acc_type))
+        return self.one(OrderList(account, header.trd_market, header.jp_acc_type))
 
 
-class Named(Struct, frozen=True):
+class CancelTarget(Struct, frozen=True):
     """Which order a cancel names, and how it was to end it."""
 
     order_id: str | None = None
@@ -121,8 +121,8 @@ class _CancelBody(Struct):
     c2s: _Cancel
 
 
-def named_in(body: bytes) -> Named:
+def named_in(body: bytes) -> CancelTarget:
     """What the canonical body of a cancel names."""
     cancel = msgspec.json.decode(body, type=_CancelBody).c2s
     number = str(cancel.order_id) if cancel.order_id else None
-    return Named(number, cancel.order_id_ex or None, cancel.modify_order_op, cancel.for_all)
+    return CancelTarget(number, cancel.order_id_ex or None, cancel.modify_order_op, cancel.for_all)

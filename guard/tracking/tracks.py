@@ -12,9 +12,9 @@ from msgspec import Struct
 from guard.clock import Clock
 from guard.journal import Order
 from guard.limits import NOBODY, Amounts, Fills, Holder
-from guard.policy.fills import BY_QUANTITY, Progress, targets, vanished
-from guard.tracking.asked import Asked
+from guard.policy.fills import BY_QUANTITY, FillProgress, targets, vanished
 from guard.tracking.doubts import Doubts
+from guard.tracking.listsnapshot import ListSnapshot
 from guard.tracking.scribe import SOURCE, Scribe
 from guard.tracking.slices import in_slices
 from guard.upstream.orderlist import OrderRow, Status
@@ -26,7 +26,7 @@ IDLE_AFTER_US: Final = 5_000_000  # how long a disabled order has been shown so 
 _log = structlog.get_logger("guard")
 
 
-class Idle(Struct):
+class DisabledOrder(Struct):
     """A disabled order: its terms, since when lists have shown it disabled on these, and its last row."""
 
     terms: Amounts | tuple[Amounts, ...]
@@ -46,7 +46,7 @@ class Tracks:
         self._begun_us = scribe.desk.clock.t_us()
         self._listed: dict[str, int] = {}
         self._imported: dict[str, int] = {}
-        self._idle: dict[str, Idle] = {}
+        self._idle: dict[str, DisabledOrder] = {}
 
     async def keep(self, is_live: Callable[[str], bool]) -> None:
         """Forgets orders that are no longer live."""
@@ -56,7 +56,7 @@ class Tracks:
                     if not is_live(name):
                         seen.pop(name, None)
 
-    def note(self, names: Iterable[str], asked: Asked) -> None:
+    def note(self, names: Iterable[str], asked: ListSnapshot) -> None:
         """These are listed for the first time; what lists show of them is learned from the next one on."""
         for name in names:
             self._imported[name] = asked.at_us
@@ -70,7 +70,7 @@ class Tracks:
         seen = self._idle.get(name)
         return None if seen is None else seen.row
 
-    async def learn(self, asked: Asked) -> None:
+    async def learn(self, asked: ListSnapshot) -> None:
         """Learns all that the lists say of orders without an open step, each judged as it is when its turn comes."""
         shown = asked.shown(self._scribe.state)
         async for names in in_slices(asked.names):
@@ -78,7 +78,7 @@ class Tracks:
                 if name in shown or self.was_listed(name):
                     self._learn(name, asked, shown.get(name))
 
-    def _learn(self, name: str, asked: Asked, row: OrderRow | None) -> None:
+    def _learn(self, name: str, asked: ListSnapshot, row: OrderRow | None) -> None:
         holder = self._scribe.state.holders.get(name)
         if holder is None or not asked.is_on_same_terms(holder):
             return
@@ -103,7 +103,7 @@ class Tracks:
 
     # ------------------------------------------------------------ ours
 
-    def _is_idle(self, holder: Holder, row: OrderRow, asked: Asked) -> bool:
+    def _is_idle(self, holder: Holder, row: OrderRow, asked: ListSnapshot) -> bool:
         """It has been shown disabled on its present terms for a while: a list may lag behind an ENABLE."""
         if row.status is not Status.DISABLED:
             self._idle.pop(holder.id, None)
@@ -111,7 +111,7 @@ class Tracks:
         seen = self._idle.get(holder.id)
         if seen is None or seen.terms is not holder.claimed:
             since_us = asked.at_us - (IDLE_AFTER_US if seen is None and _rests(holder) else 0)
-            seen = self._idle[holder.id] = Idle(holder.claimed, since_us, row)
+            seen = self._idle[holder.id] = DisabledOrder(holder.claimed, since_us, row)
         seen.row = row
         return asked.at_us - seen.since_us >= IDLE_AFTER_US
 
@@ -164,10 +164,10 @@ def fills_of(holder: Holder, row: OrderRow) -> Fills:
 
 def progress_of(
     holder: Holder, row: OrderRow, fills: Fills, *, at: datetime, is_over: bool, is_idle: bool = False
-) -> Progress:
+) -> FillProgress:
     """How far the order has come, which decides what its counters hold; its last fill was at `at`."""
     qty, paid = fills.qty, fills.paid
-    return Progress(
+    return FillProgress(
         qty=row.qty,
         filled=qty,
         at=at,

@@ -13,7 +13,7 @@ in memory behind circuits.
 
 from guard.upstream.circuit import Circuits
 from guard.upstream.client import Client, Link
-from guard.upstream.fuse import Fused
+from guard.upstream.fuse import CircuitedDaemon
 from guard.upstream.verdict import judge, redact
 
-__all__ = ["Circuits", "Client", "Fused", "Link", "judge", "redact"]
+__all__ = ["CircuitedDaemon", "Circuits", "Client", "Link", "judge", "redact"]

@@ -32,7 +32,7 @@ _AFTER_END: Final = "has bytes after its end"
 _TOO_LONG: Final = f"has a head of more than {HEAD_BYTES_MAX} bytes"
 
 
-class Whole(Struct, frozen=True, gc=False):
+class ParsedAnswer(Struct, frozen=True, gc=False):
     """One whole answer. `is_reusable`: the connection may carry another request."""
 
     status: int
@@ -41,7 +41,7 @@ class Whole(Struct, frozen=True, gc=False):
     is_reusable: bool
 
 
-class Broken(Struct, frozen=True):
+class BadAnswer(Struct, frozen=True):
     """Why no answer can be read from this stream any more."""
 
     kind: Literal["bad_answer", "too_large"]
@@ -51,16 +51,16 @@ class Broken(Struct, frozen=True):
 class _Stop(Exception):
     """Raised in a parser callback: what is wrong with the answer."""
 
-    def __init__(self, broken: Broken) -> None:
+    def __init__(self, broken: BadAnswer) -> None:
         super().__init__(broken.message)
         self.broken = broken
 
 
 def _bad(message: str) -> _Stop:
-    return _Stop(Broken("bad_answer", message))
+    return _Stop(BadAnswer("bad_answer", message))
 
 
-class Room:
+class ByteBudget:
     """How many bytes the larger answers of all connections may hold together while they arrive."""
 
     def __init__(self, bytes_max: int) -> None:
@@ -89,18 +89,18 @@ class Framing(Struct, frozen=True):
 
 
 class AnswerReader:
-    """The answers of one connection. After a `Broken`, or the last one that its daemon wanted to give, it is used up.
+    """The answers of one connection. After a `BadAnswer`, or the last that its daemon wanted to give, it is used up.
 
     The parser reads final heads, each whole, and chunked bodies; what has a length is counted here. `has_begun`: at
     least one byte of the present answer has come. `room` is shared with others; whoever gives up the connection calls
     `let_go`.
     """
 
-    def __init__(self, *, body_bytes_max: int, room: Room | None = None) -> None:
+    def __init__(self, *, body_bytes_max: int, room: ByteBudget | None = None) -> None:
         self._body_bytes_max = body_bytes_max
-        self._room = room or Room(body_bytes_max)
+        self._room = room or ByteBudget(body_bytes_max)
         self._taken_bytes = 0
-        self._stopped: Broken | None = None
+        self._stopped: BadAnswer | None = None
         self._last: tuple[bytes, int, Framing | None] = (b"", 0, None)  # the same head means the same again
         self._fields: dict[bytes, list[bytes]] = {}
         self._parser: httptools.HttpResponseParser | None = None  # while an answer needs it: it names this reader
@@ -117,13 +117,13 @@ class AnswerReader:
         self._content_bytes = 0
         self._is_done = False
 
-    def feed(self, data: bytes) -> Whole | Broken | None:
+    def feed(self, data: bytes) -> ParsedAnswer | BadAnswer | None:
         """The answer, when `data` completes it; None while more is needed."""
         if self._stopped is not None:
             return self._stopped
         head, length, known = self._last
         if known is not None and not self.has_begun and data.startswith(head) and len(data) == len(head) + length:
-            return Whole(known.status, known.content_type, data[len(head) :], known.is_reusable)
+            return ParsedAnswer(known.status, known.content_type, data[len(head) :], known.is_reusable)
         self.has_begun = True
         try:
             framing = self._framing
@@ -144,11 +144,11 @@ class AnswerReader:
             return None
         content = self._content
         body = content if isinstance(content, bytes) else content.getvalue()
-        whole = Whole(framing.status, framing.content_type, body, framing.is_reusable)
+        whole = ParsedAnswer(framing.status, framing.content_type, body, framing.is_reusable)
         self.let_go()
         self._begin()
         if not whole.is_reusable:
-            self._stopped = Broken("bad_answer", _AFTER_END)
+            self._stopped = BadAnswer("bad_answer", _AFTER_END)
         return whole
 
     def let_go(self) -> None:
@@ -281,7 +281,7 @@ class AnswerReader:
 
     def _bound(self, body_bytes: int) -> None:
         if body_bytes > self._body_bytes_max:
-            raise _Stop(Broken("too_large", f"is larger than {self._body_bytes_max} bytes"))
+            raise _Stop(BadAnswer("too_large", f"is larger than {self._body_bytes_max} bytes"))
 
     def _hold(self, body_bytes: int) -> None:
         """Takes room for this many bytes of the answer at once, if all others leave it."""
@@ -289,7 +289,7 @@ class AnswerReader:
             return
         if not self._room.take(body_bytes - self._taken_bytes):
             message = f"is one too many: larger answers hold at most {self._room.bytes_max} bytes together; ask again"
-            raise _Stop(Broken("too_large", message))
+            raise _Stop(BadAnswer("too_large", message))
         self._taken_bytes = body_bytes
 
     def _parse(self, parser: httptools.HttpResponseParser, data: bytes) -> None:

@@ -21,16 +21,16 @@ from msgspec.structs import replace
 
 from guard.clock import Clock, SystemClock
 from guard.terms import Answer, Failure, Outbound
-from guard.upstream.answer import Room, Whole
+from guard.upstream.answer import ByteBudget, ParsedAnswer
 from guard.upstream.circuit import Circuits, Pass
-from guard.upstream.connection import UNSENT, Connection, Future
+from guard.upstream.connection import UNSENT, DaemonConnection, Future
 from guard.upstream.fuse import WITHDRAWN, CircuitLog
 from guard.upstream.head import Heads
 from guard.upstream.origin import brief
-from guard.upstream.pool import Idle, Slots, Urgency, urgency_of
+from guard.upstream.pool import IdleConnections, RequestSlots, Urgency, urgency_of
 from guard.upstream.trust import Trust
 
-Sent = tuple[Connection, Future]  # a request on its way, and its answer to be
+Sent = tuple[DaemonConnection, Future]  # a request on its way, and its answer to be
 ANSWER_BYTES_MAX: Final = 32 * 2**20
 ANSWERS_BYTES_MAX: Final = 256 * 2**20  # of all connections together; one answer of whatever size is let in
 Told = Callable[[Answer | Failure | None], None]
@@ -58,17 +58,17 @@ class Link(Struct, frozen=True, kw_only=True):
 class _Trip(Struct, gc=False):
     """A request that `ask` has sent, and what has come of it."""
 
-    connection: Connection
+    connection: DaemonConnection
     way: Pass
     started_us: int
     told: Told
     come: Callable[["_Trip"], None]
-    found: Whole | Failure | None = None
+    found: ParsedAnswer | Failure | None = None
 
     def done(self) -> bool:
         return self.found is not None
 
-    def set_result(self, result: Whole | Failure, /) -> None:
+    def set_result(self, result: ParsedAnswer | Failure, /) -> None:
         self.found = result
         self.come(self)
 
@@ -98,12 +98,12 @@ class Client:
         self._trust.changed = self._retire
         self._origin = self._trust.origin
         self._heads = Heads(self._origin.authority, key=key, public_key=public_key)
-        self._slots = Slots(slots_max=link.connections_max, waiters_max=link.waiters_max)
-        self._idle = Idle(idle_max_s=link.idle_max_s)
-        self._room = Room(max(ANSWERS_BYTES_MAX, link.answer_bytes_max))
-        self._open: set[Connection] = set()
-        self._looked_at: list[tuple[Connection, Callable[[], bool]]] = []  # and leave before what need not be
-        self._leaving: list[Connection] = []
+        self._slots = RequestSlots(slots_max=link.connections_max, waiters_max=link.waiters_max)
+        self._idle = IdleConnections(idle_max_s=link.idle_max_s)
+        self._room = ByteBudget(max(ANSWERS_BYTES_MAX, link.answer_bytes_max))
+        self._open: set[DaemonConnection] = set()
+        self._looked_at: list[tuple[DaemonConnection, Callable[[], bool]]] = []  # and leave before what need not be
+        self._leaving: list[DaemonConnection] = []
         self._come: list[_Trip] = []
         self._all_gone = asyncio.Event()
         self._is_closed = False
@@ -144,7 +144,7 @@ class Client:
                 sent = await self._in_turn(request, data, deadline_s)
                 found = sent if isinstance(sent, Failure) else await sent[1]
             took_us = self._clock.mono_us() - started_us
-            if isinstance(found, Whole):
+            if isinstance(found, ParsedAnswer):
                 result = Answer(found.status, found.content_type, found.body, took_us)
             else:
                 result = replace(found, duration_us=took_us)
@@ -196,7 +196,7 @@ class Client:
         for trip in come:
             found, took_us = trip.found, now_us - trip.started_us
             result: Answer | Failure | None = None
-            if isinstance(found, Whole):
+            if isinstance(found, ParsedAnswer):
                 result = Answer(found.status, found.content_type, found.body, took_us)
             elif found is not None and (found is not UNSENT or self._is_closed):
                 result = replace(found, duration_us=took_us)
@@ -251,7 +251,7 @@ class Client:
                     connection.drop()  # it was found closed
         return sent
 
-    def _leave_later(self, connection: Connection, request: Outbound) -> None:
+    def _leave_later(self, connection: DaemonConnection, request: Outbound) -> None:
         """Has the connection's request written at the end of this turn of the loop."""
         if not (self._looked_at or self._leaving):
             asyncio.get_running_loop().call_soon(self._leave)
@@ -325,12 +325,12 @@ class Client:
             return UNSENT
         return connection, asked
 
-    async def _dial(self, *, deadline_s: float) -> Connection | Failure:
+    async def _dial(self, *, deadline_s: float) -> DaemonConnection | Failure:
         """A new connection; every failure here is before the first byte."""
         if len(self._idle) + self._slots.in_use > self._link.connections_max:
             self._idle.drop_oldest()
         loop, tls = asyncio.get_running_loop(), self._trust.context
-        connection = Connection(body_bytes_max=self._link.answer_bytes_max, on_lost=self._lost, room=self._room)
+        connection = DaemonConnection(body_bytes_max=self._link.answer_bytes_max, on_lost=self._lost, room=self._room)
         self.dials_total += 1
         is_open = False
         try:
@@ -365,13 +365,13 @@ class Client:
         for connection in tuple(self._open):
             connection.retire()
 
-    def _put_back(self, connection: Connection) -> None:
+    def _put_back(self, connection: DaemonConnection) -> None:
         if connection.is_reusable and not self._is_closed:
             self._idle.put(connection)
         else:
             connection.drop()
 
-    def _lost(self, connection: Connection) -> None:
+    def _lost(self, connection: DaemonConnection) -> None:
         self._open.discard(connection)
         self._idle.forget(connection)
         if not self._open:
@@ -382,13 +382,13 @@ def _may_leave(request: Outbound) -> bool:
     return request.may_leave is None or request.may_leave()
 
 
-def _leave_now(connection: Connection) -> None:
+def _leave_now(connection: DaemonConnection) -> None:
     try:
         connection.leave()
     except Exception:  # noqa: BLE001 - likewise
         _broken(connection)
 
 
-def _broken(connection: Connection) -> None:
+def _broken(connection: DaemonConnection) -> None:
     _log.exception("leaving_failed")
     connection.drop()

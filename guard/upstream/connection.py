@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 from guard.terms import Failure
-from guard.upstream.answer import AnswerReader, Room, Whole
+from guard.upstream.answer import AnswerReader, ByteBudget, ParsedAnswer
 
-Future = asyncio.Future[Whole | Failure]
+Future = asyncio.Future[ParsedAnswer | Failure]
 UNSENT: Final = Failure("reset", "the daemon closed the connection before the request", is_sent=False)
 _SERVER_ERROR: Final = 500  # whatever went wrong over there, nothing else is asked on that connection
 
@@ -24,12 +24,12 @@ class Asked(Protocol):
         """It waits no more."""
         ...
 
-    def set_result(self, result: Whole | Failure, /) -> None:
+    def set_result(self, result: ParsedAnswer | Failure, /) -> None:
         """The answer, or why there is none."""
         ...
 
 
-class Connection(asyncio.Protocol):
+class DaemonConnection(asyncio.Protocol):
     """An open connection, or one that is being opened. `on_lost` is told once when it is gone.
 
     Attributes:
@@ -38,7 +38,7 @@ class Connection(asyncio.Protocol):
     """
 
     def __init__(
-        self, *, body_bytes_max: int, on_lost: Callable[["Connection"], None], room: Room | None = None
+        self, *, body_bytes_max: int, on_lost: Callable[["DaemonConnection"], None], room: ByteBudget | None = None
     ) -> None:
         self._reader = AnswerReader(body_bytes_max=body_bytes_max, room=room)
         self._on_lost = on_lost
@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
             self.drop()
             return
         result = self._reader.feed(data)
-        if isinstance(result, Whole):
+        if isinstance(result, ParsedAnswer):
             is_good = result.is_reusable and result.status < _SERVER_ERROR
             self._asked, self.is_reusable = None, is_good and not self._is_spent
             if not asked.done():

@@ -33,7 +33,7 @@ class CircuitLog:
         self._told = now
 
 
-class Fused:
+class CircuitedDaemon:
     """Puts a daemon in memory, which has no circuits of its own, behind circuits; implements `terms.Daemon`."""
 
     def __init__(self, daemon: Daemon, circuits: Circuits, clock: Clock) -> None:

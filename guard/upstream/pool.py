@@ -15,7 +15,7 @@ from operator import attrgetter
 from typing import Final
 
 from guard.terms import Failure, Outbound
-from guard.upstream.connection import Connection
+from guard.upstream.connection import DaemonConnection
 
 RESERVED_MAX: Final = 2  # slots kept for cancels alone, and as many more for cancels and trades
 _CLOSED: Final = Failure("held", "the client is closed", is_sent=False)
@@ -42,7 +42,7 @@ def urgency_of(request: Outbound) -> Urgency:
 Waiter = asyncio.Future[bool]
 
 
-class Line:
+class WaitQueue:
     """The requests of one urgency that wait: a queue for each owner, owners served in turn; `count` of them in all."""
 
     def __init__(self) -> None:
@@ -82,14 +82,14 @@ class Line:
                 del self._queues[owner]
 
 
-class Slots:
+class RequestSlots:
     """Leave to have a request under way: at most `slots_max` at once, `waiters_max` waiting of each urgency."""
 
     def __init__(self, *, slots_max: int, waiters_max: int) -> None:
         kept = min(RESERVED_MAX, (slots_max - 1) // 2)
         self._limits = (slots_max, slots_max - kept, slots_max - 2 * kept)
         self._waiters_max = waiters_max
-        self._lines = (Line(), Line(), Line())
+        self._lines = (WaitQueue(), WaitQueue(), WaitQueue())
         self._places = tuple(zip(self._lines, self._limits, strict=True))
         self._is_waited_for = False  # somebody may be in a line
         self._is_closed = False
@@ -157,7 +157,7 @@ class Slots:
         """Why a waiting request was given no slot."""
         return _CLOSED if self._is_closed else _TOO_MANY
 
-    def _withdraw(self, waiter: Waiter, line: Line, owner: str) -> None:
+    def _withdraw(self, waiter: Waiter, line: WaitQueue, owner: str) -> None:
         # The slot may have been given in the very turn in which its owner gave up.
         if waiter.done() and not waiter.cancelled() and waiter.result():
             self.give_back()
@@ -165,19 +165,19 @@ class Slots:
             line.remove(waiter, owner)
 
 
-class Idle:
+class IdleConnections:
     """Open connections without work, the longest idle first; dropped after `idle_max_s`."""
 
     def __init__(self, *, idle_max_s: float) -> None:
         self._idle_max_s = idle_max_s
-        self._connections: deque[Connection] = deque()
+        self._connections: deque[DaemonConnection] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._connections)
 
-    def pick(self, *, is_trade: bool) -> Connection | None:
+    def pick(self, *, is_trade: bool) -> DaemonConnection | None:
         """The connection used last, if it may carry such a request; whether it is still open, only it knows."""
         connections = self._connections
         if not connections or self._loop is None:
@@ -185,7 +185,7 @@ class Idle:
         longest_s = TRADE_IDLE_MAX_S if is_trade else self._idle_max_s
         return connections.pop() if self._loop.time() - connections[-1].idle_since_s < longest_s else None
 
-    def put(self, connection: Connection) -> None:
+    def put(self, connection: DaemonConnection) -> None:
         """Keep a connection for the next request. One on which nothing was sent has been idle since it was put here."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()  # which is a system call
@@ -202,7 +202,7 @@ class Idle:
         if self._connections:
             self._connections.popleft().drop()
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: DaemonConnection) -> None:
         """The connection is gone."""
         if connection in self._connections:
             self._connections.remove(connection)

@@ -26,7 +26,7 @@ Shown = Literal["became", "is_still", "waits", "other"]
 _WAITING: Final = frozenset({Status.UNSUBMITTED, Status.WAITING})  # held back, or not on its way yet
 
 
-class Sought(Struct, frozen=True):
+class UnknownOrder(Struct, frozen=True):
     """A new order of unknown outcome. `order` as it was sent, remark included; `since`: it was sent no earlier."""
 
     step: str
@@ -46,7 +46,7 @@ class Proof(Enum):
 
 
 def find_new(
-    sought: Sequence[Sought], rows: Sequence[OrderRow], *, is_known: Callable[[OrderRow], bool]
+    sought: Sequence[UnknownOrder], rows: Sequence[OrderRow], *, is_known: Callable[[OrderRow], bool]
 ) -> dict[str, OrderRow | Proof]:
     """For each step its row, or what the list proves instead. `is_known`: the row is another order's already."""
     free = [row for row in rows if not is_known(row)]
@@ -64,12 +64,12 @@ def find_new(
     return found
 
 
-def may_be(one: Sought, row: OrderRow) -> bool:
+def may_be(one: UnknownOrder, row: OrderRow) -> bool:
     """Whether the row may be this order. One that seems older may, if it is as it was sent: a clock may be wrong."""
     return _fits(one, row) or (_is_exact(one, row) and _fits(one, row, slack=CLOCKS_SLACK))
 
 
-def _fits(one: Sought, row: OrderRow, *, slack: timedelta = CREATED_SLACK) -> bool:
+def _fits(one: UnknownOrder, row: OrderRow, *, slack: timedelta = CREATED_SLACK) -> bool:
     order = one.order
     if row.code != order.code or row.direction is not order.side or row.qty != order.qty:
         return False
@@ -80,11 +80,11 @@ def _fits(one: Sought, row: OrderRow, *, slack: timedelta = CREATED_SLACK) -> bo
     return row.created is None or row.created >= one.since - slack
 
 
-def _is_exact(one: Sought, row: OrderRow) -> bool:
+def _is_exact(one: UnknownOrder, row: OrderRow) -> bool:
     return row.created is not None and (one.order.price is None or row.price == one.order.price)
 
 
-def _only(one: Sought, exact: dict[str, list[OrderRow]], sought: Sequence[Sought]) -> OrderRow | None:
+def _only(one: UnknownOrder, exact: dict[str, list[OrderRow]], sought: Sequence[UnknownOrder]) -> OrderRow | None:
     """The row that can belong to no other step. Equal steps of one key may share as many rows as there are steps."""
     rows = exact[one.step]
     rivals = [other for other in sought if any(row in rows for row in exact[other.step])]
@@ -95,7 +95,7 @@ def _only(one: Sought, exact: dict[str, list[OrderRow]], sought: Sequence[Sought
     return sorted(rows, key=lambda row: (row.created or EPOCH, row.order_id_ex or "", row.order_id or ""))[place]
 
 
-def _unseen(one: Sought, free: Sequence[OrderRow]) -> Proof:
+def _unseen(one: UnknownOrder, free: Sequence[OrderRow]) -> Proof:
     return Proof.UNCLEAR if any(may_be(one, row) for row in free) else Proof.ABSENT
 
 

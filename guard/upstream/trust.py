@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from guard.errors import SettingsFault
-from guard.filemark import Seen, every_half_minute
+from guard.filemark import FileMarks, every_half_minute
 from guard.upstream.origin import parse_origin, tls_context
 
 _log = structlog.get_logger("guard")
@@ -27,7 +27,7 @@ class Trust:
     def __init__(self, url: str, *, ca_file: str | None) -> None:
         self.origin = parse_origin(url)
         self._ca_file = ca_file
-        self._seen = Seen(*() if ca_file is None else (Path(ca_file),))
+        self._seen = FileMarks(*() if ca_file is None else (Path(ca_file),))
         self.context = tls_context(self.origin, ca_file=ca_file)
         self.wrong: str | None = None
         self.changed: Callable[[], None] = lambda: None

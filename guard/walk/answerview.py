@@ -40,7 +40,7 @@ def view_of(desk: Desk, visit: Visit, situation: Situation, *, answer: Answer) -
         body = cut_account_list(answer.body, visible or frozenset())
         return body if isinstance(body, Refusal) else AnswerView(replace(answer, body=body))
     rows = ORDER_ROWS.get(endpoint.path)
-    policies, env, acc_id = visit.standing.policies, situation.env, situation.acc_id
+    policies, env, acc_id = visit.config.policies, situation.env, situation.acc_id
     if rows is None or not sees_own_only(policies, principal, env=env, acc_id=acc_id, wall=visit.wall):
         return AnswerView(answer)
     accounts = accounts_of(env, acc_id)

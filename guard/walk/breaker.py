@@ -21,25 +21,25 @@ from guard.walk.replies import is_stub
 _log = structlog.get_logger("guard")
 
 
-class Counted(Struct, frozen=True):
+class BreakerCount(Struct, frozen=True):
     """The claims that an outcome adds to the breaker's counters, and the limits that watch these counters."""
 
     claims: tuple[Claim, ...] = ()
     limits: tuple[BreakerLimit, ...] = ()
 
 
-NOTHING_COUNTED: Final = Counted()
+NOTHING_COUNTED: Final = BreakerCount()
 
 
-def counted(visit: Visit, situation: Situation, outcome: Outcome, *, is_simulated: bool) -> Counted:
+def counted(visit: Visit, situation: Situation, outcome: Outcome, *, is_simulated: bool) -> BreakerCount:
     """What this outcome adds to the key's counters. A stub answer of the simulated environment adds nothing."""
     principal, plan = visit.principal, situation.plan
     if principal is None or plan is None or (is_simulated and is_stub(outcome)):
         return NOTHING_COUNTED
     limits = breaker_limits(plan, outcome.verdict)
     if limits:
-        return Counted(tuple(limit.claim(principal.name) for limit in limits), limits)
-    return Counted((outcome_claim(outcome.verdict, principal.name),))
+        return BreakerCount(tuple(limit.claim(principal.name) for limit in limits), limits)
+    return BreakerCount((outcome_claim(outcome.verdict, principal.name),))
 
 
 def trip(recorder: Recorder, visit: Visit, limits: tuple[BreakerLimit, ...], *, t_us: int) -> None:
@@ -48,8 +48,8 @@ def trip(recorder: Recorder, visit: Visit, limits: tuple[BreakerLimit, ...], *, 
         return
     name, desk = visit.principal.name, recorder.desk
     reason = _why(desk, name, limits, t_us=t_us)
-    standing = key_rule(desk.state, name)
-    if reason is None or (standing is not None and STRICTNESS[standing.state] >= STRICTNESS["cancel_only"]):
+    current = key_rule(desk.state, name)
+    if reason is None or (current is not None and STRICTNESS[current.state] >= STRICTNESS["cancel_only"]):
         return
     why = plain(f"{reason.policy} {reason.rule}: {reason.message}")
     rule = TradingRule("cancel_only", keys=(name,), reason=why, by=BREAKER, t=t_us)

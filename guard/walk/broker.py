@@ -81,7 +81,7 @@ def _bucket(visit: Visit, situation: Situation) -> Bucket | None:
     bucket = None if endpoint is None else endpoint.bucket
     if endpoint is not None and bucket is None and isinstance(intent, Read) and intent.is_anew:
         bucket = ANEW if endpoint.proto_id in ANEW_AT else None
-    return None if bucket is None or visit.standing.settings.daemon.broker_limits == "off" else bucket
+    return None if bucket is None or visit.config.settings.daemon.broker_limits == "off" else bucket
 
 
 def _place(endpoint: Endpoint, bucket: Bucket, situation: Situation) -> str:

@@ -60,7 +60,7 @@ class CancelAlls:
         """The answer, once every order is done or time is up."""
         visit = sending.visit
         spent_s = (self._desk.clock.t_us() - visit.started_us) / 1_000_000
-        left_s = visit.standing.settings.daemon.order_timeout_s * _PART_OF_TIMEOUT - spent_s
+        left_s = visit.config.settings.daemon.order_timeout_s * _PART_OF_TIMEOUT - spent_s
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(left_s, 0)):
                 for target in targets:

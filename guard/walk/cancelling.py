@@ -19,7 +19,7 @@ from guard.access import renewed
 from guard.catalogue import find
 from guard.errors import JournalFault
 from guard.intent import order_of
-from guard.limits import Holder, look
+from guard.limits import Holder, check_claims
 from guard.terms import (
     Account,
     Call,
@@ -39,7 +39,7 @@ from guard.walk.broker import bucket_claims, bucket_of
 from guard.walk.cancelscope import orders_in_scope
 from guard.walk.decisionrecord import Judged
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.judging import opening_of, outbound_of
+from guard.walk.outgoing import opening_of, outbound_of
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending, carry, close, hold
 from guard.walk.targets import ENDED, Requester, Target
@@ -157,10 +157,10 @@ class Cancelling:
 
         Limits that have changed meanwhile do not stop a cancel: no limit would have stopped it when it was asked for.
         """
-        standing, principal = self._desk.standing, requester.principal
+        config, principal = self._desk.config, requester.principal
         if principal is None:
             return requester
-        fresh = renewed(standing.keyring, principal, now=self._desk.clock.wall(), issuers=standing.issuers)
+        fresh = renewed(config.keyring, principal, now=self._desk.clock.wall(), issuers=config.issuers)
         return None if fresh is None else replace(requester, principal=fresh)
 
     async def _sent(self, sending: Sending, target: Target) -> None:
@@ -230,7 +230,7 @@ class Cancelling:
         if outbound is None or outbound.body is None:
             raise AssertionError("a cancel of an order without an account")
         claims = tuple(claim for claim, _ in bucket_claims(visit, situation))
-        seen = look(self._desk.state, claims, t_us=visit.t_us)
+        seen = check_claims(self._desk.state, claims, t_us=visit.t_us)
         used = () if isinstance(seen, Taken) else seen.used
         judged = Judged(claims, used=used, order=outbound.body, is_simulated=situation.env is Env.SIMULATE)
         place = bucket_of(visit, situation)
@@ -248,7 +248,7 @@ class Cancelling:
         desk, bucket = self._desk, endpoint.bucket
         gap_us = desk.spacing.next_us.get(place, 0) - desk.clock.mono_us()
         claim = Claim("rate", place, 1, cap=bucket.count - KEPT_FOR_OTHERS, window_ms=bucket.window_s * 1000)
-        seen = look(desk.state, (claim,), t_us=desk.clock.t_us())
+        seen = check_claims(desk.state, (claim,), t_us=desk.clock.t_us())
         free_us = (seen.shortfalls[0].free_at_us or 0) - desk.clock.t_us() if isinstance(seen, Full) else 0
         return max(gap_us, free_us, 0) / 1_000_000
 

@@ -26,7 +26,7 @@ def orders_in_scope(desk: Desk, situation: Situation) -> tuple[Holder, ...]:
 
 def own_orders_only(desk: Desk, visit: Visit, situation: Situation) -> tuple[Holder, ...] | None:
     """The key's own orders, if they have to be cancelled one by one; None: one request for all may be sent."""
-    principal, account, policies = visit.principal, situation.account, visit.standing.policies
+    principal, account, policies = visit.principal, situation.account, visit.config.policies
     if not isinstance(situation.intent, CancelAll) or principal is None or account is None:
         return None
     orders = orders_in_scope(desk, situation)

@@ -15,16 +15,16 @@ from guard.limits.state import KIND_OF, SUM_KINDS
 from guard.limits.sums import part
 from guard.policy import counted_again
 from guard.policy.changed import Changed, beside_fills, carried
-from guard.policy.fills import Whole
+from guard.policy.fills import WholeClaim
 from guard.policy.notation import EXACT
 from guard.terms import Claim, Missing, PlaceOrder, Valuation
 
 _ZERO: Final = Decimal(0)
 
 
-def wholes(holder: Holder) -> dict[str, Whole]:
+def wholes(holder: Holder) -> dict[str, WholeClaim]:
     """What the order claimed when nothing of it was filled, cell by cell; by its latest terms."""
-    found: dict[str, Whole] = {}
+    found: dict[str, WholeClaim] = {}
     for basis in holder.bases:
         worth = basis.worth
         for cell, amount in zip(basis.cells, basis.amounts, strict=True):
@@ -32,7 +32,7 @@ def wholes(holder: Holder) -> dict[str, Whole]:
     return found
 
 
-class Change:
+class OrderChange:
     """A live order and what it shall become. Without a live order (a new one, say) claims pass through unchanged."""
 
     def __init__(
@@ -107,7 +107,7 @@ def _size(number: Decimal | None) -> Decimal:
     return _ZERO if number is None else number.copy_abs()
 
 
-def _whole(amount: int, worth: Worth | None) -> Whole:
+def _whole(amount: int, worth: Worth | None) -> WholeClaim:
     if worth is None:
-        return Whole(amount)
-    return Whole(amount, Decimal(worth.value), Decimal(worth.price), Decimal(worth.multiplier))
+        return WholeClaim(amount)
+    return WholeClaim(amount, Decimal(worth.value), Decimal(worth.price), Decimal(worth.multiplier))

@@ -21,8 +21,9 @@ from guard.walk.desk import Situation, Visit
 from guard.walk.door import RISKY
 from guard.walk.floods import is_never_summed
 from guard.walk.hooks import Hooks
-from guard.walk.judging import ask_rules, opening_of
+from guard.walk.judging import ask_rules
 from guard.walk.obstacle import Obstacle, obstacle_to
+from guard.walk.outgoing import opening_of
 from guard.walk.prepare import ask_more, at_once, prepare
 from guard.walk.recorder import DecidedTrade, Recorder
 from guard.walk.replies import again, as_told, refused, told
@@ -108,7 +109,7 @@ class Deciding:
         visit, desk = trade.visit, self._desk
         if trade.situation is not None:
             return
-        if visit.standing is not desk.standing:
+        if visit.config is not desk.config:
             desk.renew(visit)
         trade.situation = at_once(desk, visit, trade.intent)
 

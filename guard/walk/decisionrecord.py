@@ -50,7 +50,7 @@ def record_of(
     visit: Visit, refusal: Refusal | None, seen: Situation, *, judged: Judged, replays: str | None = None
 ) -> Decision:
     """The record of one decision. Members that few requests have are added last, which keeps the usual case cheap."""
-    call, principal, endpoint, standing = visit.call, visit.principal, visit.endpoint, visit.standing
+    call, principal, endpoint, config = visit.call, visit.principal, visit.endpoint, visit.config
     terms, env = seen.holder if seen.order is None else seen.order, seen.env
     if seen.account is not None and visit.effect in TRADE_EFFECTS:
         env = seen.account.env  # where a trade counts, also where neither body nor order said so
@@ -62,8 +62,8 @@ def record_of(
         "allow" if refusal is None else "refuse",
         None if refusal is None else refusal.code,
         () if refusal is None else refusal.reasons,
-        standing.policy_sha256,
-        standing.config_sha256,
+        config.policy_sha256,
+        config.config_sha256,
         visit.effect,
         environment=None if env is None else env.word,
         account=seen.acc_id,

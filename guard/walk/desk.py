@@ -1,6 +1,6 @@
 """The desk, the one mutable world that requests share, and the visit that each request pays to it.
 
-Everything that decides is in `standing`, one frozen value that a reload swaps as a whole. `state` is the ledger that
+Everything that decides is in `config`, one frozen value that a reload swaps as a whole. `state` is the ledger that
 the journal's records fold into; `traffic` counts reads and dry runs, and begins at zero with each start.
 """
 
@@ -15,6 +15,7 @@ from typing import Final, Literal, Protocol
 from msgspec import Struct
 
 from guard.access import Tickets
+from guard.activeconfig import ActiveConfig
 from guard.clock import Clock
 from guard.journal import Journal
 from guard.limits import Holder, State
@@ -22,7 +23,6 @@ from guard.metrics import Metrics
 from guard.policy import Judgement, Plan
 from guard.policychange import PolicyChangeState
 from guard.reference import Reference
-from guard.standing import Standing
 from guard.supervisor import Supervisor
 from guard.terms import (
     Account,
@@ -118,8 +118,8 @@ class Services(Struct, frozen=True):
 class Desk:
     """The shared world. One event loop; whoever looks at it and then acts must not await in between."""
 
-    def __init__(self, services: Services, *, standing: Standing, state: State, directory: Path) -> None:
-        self.standing = standing
+    def __init__(self, services: Services, *, config: ActiveConfig, state: State, directory: Path) -> None:
+        self.config = config
         self.state = state
         self.traffic = State()
         self.spacing = Spacing()
@@ -156,25 +156,25 @@ class Desk:
         self.serial = services.clock.t_us() // 1000 % SERIAL_MAX
 
     def open_visit(self, call: Call) -> "Visit":
-        """A request begins: its id, its one notion of now, and the standing it is judged under."""
+        """A request begins: its id, its one notion of now, and the configuration it is judged under."""
         clock = self.clock
         wall_us, t_us = clock.wall_us(), clock.t_us()
-        return Visit(call, clock.new_id(), utc(wall_us), wall_us, t_us, t_us, self.standing)
+        return Visit(call, clock.new_id(), utc(wall_us), wall_us, t_us, t_us, self.config)
 
     def open_visits(self, calls: Iterable[Call]) -> "list[Visit]":
         """Requests of one turn of the loop begin: their notion of now is the same."""
-        clock, standing = self.clock, self.standing
+        clock, config = self.clock, self.config
         wall_us, t_us = clock.wall_us(), clock.t_us()
         wall = utc(wall_us)
-        return [Visit(call, clock.new_id(), wall, wall_us, t_us, t_us, standing) for call in calls]
+        return [Visit(call, clock.new_id(), wall, wall_us, t_us, t_us, config) for call in calls]
 
     def renew(self, visit: "Visit") -> None:
-        """The visit had to wait: from now on it goes by the present time and standing."""
+        """The visit had to wait: from now on it goes by the present time and configuration."""
         clock = self.clock
         visit.wall_us = clock.wall_us()
         visit.wall = utc(visit.wall_us)
         visit.t_us = clock.t_us()
-        visit.standing = self.standing
+        visit.config = self.config
 
     def next_serial(self) -> int:
         """The serial number of the guard's own packet ids: never reused while the process lives, fits uint32."""
@@ -221,7 +221,7 @@ class Visit(Struct, gc=False):
     wall_us: int
     t_us: int
     started_us: int
-    standing: Standing
+    config: ActiveConfig
     endpoint: Endpoint | None = None
     effect: Effect | None = None
     principal: Principal | None = None

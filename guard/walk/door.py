@@ -1,4 +1,4 @@
-"""What may refuse a request before any policy does: its key's rights, accounts, the guard's own state, ownership.
+"""What may refuse a request before any policy does: its key's rights, accounts, the guard's own state.
 
 An order is asked about twice: when it is decided, and once more when its first byte would leave.
 """
@@ -23,8 +23,7 @@ from guard.access import (
 from guard.codes import Code
 from guard.intent import UNNAMED
 from guard.journal import Journal
-from guard.limits import BREAKER, NOBODY, Holder, TradingRule, change_in_flight, trading_rule
-from guard.policy import may_touch
+from guard.limits import BREAKER, TradingRule, trading_rule
 from guard.terms import (
     AccountAt,
     AccPush,
@@ -33,16 +32,13 @@ from guard.terms import (
     Effect,
     Endpoint,
     Missing,
-    ModifyOrder,
     Principal,
     Reason,
     Refusal,
     in_order,
-    refuse,
 )
 from guard.upstream.circuit import Circuit
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.naming import NAMING
 
 RISKY = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
 GRANTED_MAX: Final = 4096  # keys of which the last grant is kept
@@ -53,42 +49,40 @@ _granted: Final[dict[str, tuple[object, ...]]] = {}
 
 def failed_login(desk: Desk, visit: Visit, refusal: Refusal) -> Refusal:
     """The refusal of a caller whose credential did not verify; after too many, that its address tries too often."""
-    most = visit.standing.settings.bounds.failed_auths_per_minute_max
+    most = visit.config.settings.bounds.failed_auths_per_minute_max
     return desk.failed_logins.count(refusal, address=visit.call.peer, most=most, t_us=visit.t_us)
 
 
 def admitted(desk: Desk, visit: Visit) -> Refusal | None:
     """Counts the request as under way, or refuses it as one too many of its key; a cancel always passes."""
     name = "" if visit.principal is None else visit.principal.name
-    most = None if visit.effect is _CANCEL else visit.standing.settings.bounds.requests_per_key_max
-    crowded = desk.in_flight.enter(name, most=most)
-    if crowded is None:
+    most = None if visit.effect is _CANCEL else visit.config.settings.bounds.requests_per_key_max
+    too_many = desk.in_flight.enter(name, most=most)
+    if too_many is None:
         visit.under_way = name
-    return crowded
+    return too_many
 
 
 def identify(visit: Visit) -> Refusal | None:
     """Finds who is asking, into `visit.principal`. Public endpoints need no key, but a wrong key is refused everywhere.
 
     What was found for the same credential before is used again: the principal as long as the keyring still holds this
-    very object and it never expires, its scope for an endpoint as long as the same standing is in force as well.
+    very object and it never expires, its scope for an endpoint as long as the same configuration is in force as well.
     """
-    endpoint, standing, call = visit.endpoint, visit.standing, visit.call
+    endpoint, config, call = visit.endpoint, visit.config, visit.call
     shown = call.presented
     found = shown.principal
-    if shown.under() is standing and shown.endpoint is endpoint:
+    if shown.under() is config and shown.endpoint is endpoint:
         visit.principal, call.is_known = found, True
         return None
-    profile = standing.settings.scopes.profile
-    if found is None or standing.keyring.unending.get(found.id) is not found:
+    profile = config.settings.scopes.profile
+    if found is None or config.keyring.unending.get(found.id) is not found:
         if not shown.is_read:
             shown.bearer = call.token or bearer_of(call.head.get("authorization"))
             shown.is_read, shown.digest = True, digest_of(shown.bearer or "")
         if shown.bearer is None and endpoint is not None and not getattr(endpoint, profile):
             return None
-        who = authenticate(
-            standing.keyring, shown.bearer, now=visit.wall, issuers=standing.issuers, digest=shown.digest
-        )
+        who = authenticate(config.keyring, shown.bearer, now=visit.wall, issuers=config.issuers, digest=shown.digest)
         if isinstance(who, Refusal):
             return who
         found = shown.principal = who
@@ -96,8 +90,8 @@ def identify(visit: Visit) -> Refusal | None:
     lacking = scope_reasons(endpoint, found, profile=profile) if endpoint is not None else ()
     if lacking:
         return Refusal(lacking)
-    if standing.keyring.unending.get(found.id) is found:
-        shown.under, shown.endpoint = weakref.ref(standing), endpoint
+    if config.keyring.unending.get(found.id) is found:
+        shown.under, shown.endpoint = weakref.ref(config), endpoint
     return None
 
 
@@ -113,11 +107,11 @@ def revoked(desk: Desk, visit: Visit) -> Refusal | None:
 
     Anything but a cancel was judged by the key's limits as well, so any change of these refuses it too.
     """
-    principal, standing = visit.principal, desk.standing
-    if principal is None or standing.keyring.unending.get(principal.id) is principal:
+    principal, config = visit.principal, desk.config
+    if principal is None or config.keyring.unending.get(principal.id) is principal:
         return None
     still = renewed if visit.effect is _CANCEL else still_valid
-    if still(standing.keyring, principal, now=desk.clock.wall(), issuers=standing.issuers):
+    if still(config.keyring, principal, now=desk.clock.wall(), issuers=config.issuers):
         return None
     return unauthenticated(f"key {principal.id}: revoked or ended while the request was under way")
 
@@ -241,12 +235,12 @@ def _readiness(desk: Desk, wall: datetime) -> list[Reason]:
         reasons.append(Reason(Code.DRAINING, "the guard is shutting down; cancels still pass"))
     if not journal.has_room(desk.unwritten + 2) or journal.space == "stop":
         reasons.append(_unwritten(journal))
-    if desk.standing.policies is None:
+    if desk.config.policies is None:
         reasons.append(Reason(Code.POLICY_UNAVAILABLE, "no policy could be loaded; `guard policy check` says why"))
     if desk.policy_change.is_due(wall):
         message = "the policies that were in force for a time have ended; those before are being put back: try again"
         reasons.append(Reason(Code.POLICY_UNAVAILABLE, message))
-    if not desk.standing.settings.trading.enabled:
+    if not desk.config.settings.trading.enabled:
         message = "trading is off: set [trading] enabled = true, or start with --enable-trading"
         reasons.append(Reason(Code.TRADING_DISABLED, message, rule="trading.enabled"))
     return reasons
@@ -263,67 +257,3 @@ def _unwritten(journal: Journal) -> Reason:
             Code.JOURNAL_UNAVAILABLE, "the disk of the record is almost full and needs room; cancels still pass"
         )
     return Reason(Code.OVERLOADED, "too many decisions wait for the disk; try again")
-
-
-def ownership(visit: Visit, situation: Situation) -> list[Reason]:
-    """Whether the order that is named is known, and whether this key may touch it. A cancel-all names none."""
-    intent, holder = situation.intent, situation.holder
-    if visit.principal is None or type(intent) not in NAMING:
-        return []
-    if situation.conflict is not None:
-        return list(situation.conflict.reasons)
-    if holder is None and visit.effect in RISKY:
-        message = "the guard knows no working order of this id; cancel it and place a new one"
-        return [Reason(Code.UNKNOWN_ORDER, message, rule="rights.touch")]
-    reason = None if holder is None else _touch(visit, situation, holder.key)
-    return [] if reason is None else [reason]
-
-
-def against_original(desk: Desk, situation: Situation) -> list[Reason]:
-    """What the live order itself has against the change.
-
-    A quantity below what is filled makes no sense. An order that is to be enabled again was judged on the terms that
-    the ledger knows, so the daemon's list must show the same terms.
-    """
-    if situation.holder is None or situation.order is None:
-        return []
-    filled, qty = situation.holder.filled, situation.order.qty
-    if isinstance(situation.intent, ModifyOrder) and qty < filled:
-        text = f"{filled.normalize():f}"
-        message = f"{text} of the order is filled: its quantity cannot become less than that; cancel what is left"
-        return [Reason(Code.BAD_VALUE, message, rule="orders", observed=f"{qty.normalize():f}", limit=text, unit="qty")]
-    if not situation.comes_back:
-        return []
-    shown = desk.order_lists.disabled(situation.holder.id)
-    if shown is None:
-        message = "the daemon's order list, which has to show what is to be enabled, cannot be had now; try again"
-        return [Reason(Code.REFERENCE_UNAVAILABLE, message, rule="orders")]
-    if shown.is_as(situation.order):
-        return []
-    message = "the order was changed elsewhere: change it to the terms that it shall have first, or place a new one"
-    return [Reason(Code.UNKNOWN_ORDER, message, rule="orders")]
-
-
-def _touch(visit: Visit, situation: Situation, owner: str) -> Reason | None:
-    """Why the key may not touch an order of this owner; its own it always may."""
-    principal, account, effect, policies = visit.principal, situation.account, visit.effect, visit.standing.policies
-    if principal is None or effect is None or account is None or owner == principal.name:
-        return None
-    if owner == NOBODY and effect is _CANCEL:
-        return None
-    if policies is None:
-        return Reason(Code.NOT_YOUR_ORDER, "the order is another key's", rule="rights.touch")
-    return may_touch(policies, principal, owner=owner or None, effect=effect, account=account, wall=visit.wall)
-
-
-def in_the_way(desk: Desk, visit: Visit, holder: Holder | None) -> Refusal | None:
-    """While another change of the order is under way, or its outcome is unknown, only cancels pass."""
-    if holder is None or visit.effect is _CANCEL:
-        return None
-    match change_in_flight(desk.state, holder.id):
-        case "none":
-            return None
-        case "in_flight":
-            return refuse(Code.IN_FLIGHT, "another change of this order is under way; wait for its answer")
-        case _:
-            return refuse(Code.OUTCOME_UNKNOWN, "the outcome of this order's last step is not known; only cancels pass")

@@ -107,7 +107,7 @@ def understood(desk: Desk, visit: Visit, situation: Situation) -> Situation:
     else:
         _find_order(desk, situation, env=env, acc_id=acc_id)
     situation.locate(_environment(principal, situation, acc_id=acc_id) if env is None else env, acc_id)
-    policies, account = visit.standing.policies, situation.account
+    policies, account = visit.config.policies, situation.account
     if policies is not None and account is not None:
         situation.plan = policies.plan(principal, account.env, account, wall=visit.wall)
     if situation.order is not None:

@@ -17,6 +17,7 @@ from guard.walk import answerview, cancelscope, door, judging, sending, unlockin
 from guard.walk.answerview import AnswerView
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.judging import Assessment
+from guard.walk.ownership import in_the_way, ownership
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
 
@@ -56,8 +57,8 @@ class Hooks(Struct, frozen=True):
     revoked: Callable[[Desk, Visit], Refusal | None] = door.revoked
     judge: Callable[[Desk, Visit, Situation], Assessment] = judging.judge_trade
     rights: CheckRights = door.rights
-    ownership: Callable[[Visit, Situation], list[Reason]] = door.ownership
-    in_the_way: Callable[[Desk, Visit, Holder | None], Refusal | None] = door.in_the_way
+    ownership: Callable[[Visit, Situation], list[Reason]] = ownership
+    in_the_way: Callable[[Desk, Visit, Holder | None], Refusal | None] = in_the_way
     state: Callable[[Desk, Visit, Situation], list[Reason]] = door.state_reasons
     hold: Callable[[Recorder, Sending, Opening], None] = sending.hold
     carrying: sending.Carrying = sending.CARRYING

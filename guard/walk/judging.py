@@ -1,4 +1,4 @@
-"""Judging: the rules and then the ledger asked in one synchronous step, and what is sent and held if both agree."""
+"""Judging: the rules and then the ledger asked in one synchronous step. Nothing is changed or sent here."""
 
 import hashlib
 from collections.abc import Sequence
@@ -7,9 +7,9 @@ from typing import Final
 from msgspec import Struct
 
 from guard.codes import Code
-from guard.intent import digest, encode, kept
+from guard.intent import digest
 from guard.journal import recorded
-from guard.limits import Opening, Worth, beside, bound_met, look, rates_of
+from guard.limits import check_claims, rates_of, slot_bound_reached, used_by_others
 from guard.policy import (
     Judgement,
     Maker,
@@ -33,15 +33,14 @@ from guard.terms import (
     Taken,
     Valuation,
     in_order,
-    stamp_of,
 )
 from guard.walk.broker import bucket_claims
-from guard.walk.changing import Change
+from guard.walk.changing import OrderChange
 from guard.walk.decisionrecord import Judged
 from guard.walk.desk import Desk, Ruling, Situation, Visit
 from guard.walk.door import rights, state_reasons
 from guard.walk.largest import largest_of
-from guard.walk.naming import forwarded
+from guard.walk.outgoing import outbound_of, resulting_of
 from guard.walk.replies import idempotency_cell
 from guard.walk.subscribing import objections
 from guard.walk.unlocking import waiting
@@ -85,7 +84,7 @@ def _working(desk: Desk, visit: Visit, situation: Situation, *, exits: Claim | N
     """What other working orders take off the position, as the rules are told."""
     if exits is None or situation.world is None:  # no position is known that anything could come off
         return 0
-    others = beside(desk.state, exits.counter, holder=_changed(visit, situation))
+    others = used_by_others(desk.state, exits.counter, holder=_changed(visit, situation))
     return max(visit.exits_before, others) - visit.filled_before
 
 
@@ -115,10 +114,10 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
         claims = change.claims(claims)
         carried = change.carried(claims)
         claims, makers = (*claims, *carried), (*makers, *(None for _ in carried))
-    seen = look(desk.state, claims, t_us=visit.t_us, holder=holder)
+    seen = check_claims(desk.state, claims, t_us=visit.t_us, holder=holder)
     if isinstance(seen, Taken):
         return Assessment(Judged(claims, makers), [], outbound, taken=seen, slot=slot)
-    resulting = b"" if situation.holder is None else _resulting(situation)
+    resulting = b"" if situation.holder is None else resulting_of(situation)
     judged = Judged(recorded(claims), makers, seen.used, body, resulting, situation.env is _SIMULATE, ruling.working)
     found = Assessment(judged, reasons, outbound)
     if isinstance(seen, Full):
@@ -130,7 +129,7 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
 
 def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
     """All that stands against a call that is no trade: rights, the guard's own state, rates; nothing is changed."""
-    policies, principal = visit.standing.policies, visit.principal
+    policies, principal = visit.config.policies, visit.principal
     judgement = _UNJUDGED
     if policies is not None and principal is not None:
         judgement = judge_read(policies, principal, wall=visit.wall, kept=rates_of)
@@ -138,7 +137,7 @@ def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
     makers: tuple[Maker | None, ...] = judgement.makers
     for claim, maker in bucket_claims(visit, situation):
         claims, makers = (claim, *claims), (maker, *makers)
-    seen = look(desk.traffic, claims, t_us=visit.t_us)
+    seen = check_claims(desk.traffic, claims, t_us=visit.t_us)
     used = () if isinstance(seen, Taken) else seen.used
     reasons = [*rights(visit, situation), *state_reasons(desk, visit, situation), *judgement.reasons]
     intent = situation.intent
@@ -208,10 +207,10 @@ def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
     return found
 
 
-def change_of(visit: Visit, situation: Situation, worth: Valuation | Missing | None) -> Change:
+def change_of(visit: Visit, situation: Situation, worth: Valuation | Missing | None) -> OrderChange:
     """What the request changes, where that is a live order."""
     holder = situation.holder if visit.effect is Effect.ORDER_CHANGE else None
-    return Change(holder, situation.order, worth, comes_back=situation.comes_back)
+    return OrderChange(holder, situation.order, worth, comes_back=situation.comes_back)
 
 
 def as_judged(situation: Situation, effect: Effect) -> Effect:
@@ -230,7 +229,7 @@ def _exits(visit: Visit, situation: Situation) -> Claim | None:
 def working_exits(desk: Desk, visit: Visit, situation: Situation) -> int:
     """What other working orders of this side will take off the position, in ledger units."""
     exits = _exits(visit, situation)
-    return 0 if exits is None else beside(desk.state, exits.counter, holder=_changed(visit, situation))
+    return 0 if exits is None else used_by_others(desk.state, exits.counter, holder=_changed(visit, situation))
 
 
 def _changed(visit: Visit, situation: Situation) -> str | None:
@@ -254,81 +253,18 @@ def _slot(desk: Desk, visit: Visit, situation: Situation, *, key: str, reasons: 
         return None
     counter = idempotency_cell(principal.name, endpoint.path, key)
     meaning = digest(situation.intent, env=account.env, acc_id=account.acc_id)
-    crowded = _no_room(desk, visit, counter)
-    if crowded is not None and visit.effect is _CANCEL:
+    no_room = _no_room(desk, visit, counter)
+    if no_room is not None and visit.effect is _CANCEL:
         return None
-    if crowded is not None:
-        reasons.insert(0, crowded)
+    if no_room is not None:
+        reasons.insert(0, no_room)
     return Claim("slot", counter, 0, window_ms=IDEMPOTENCY_WINDOW_MS, value=meaning)
 
 
 def _no_room(desk: Desk, visit: Visit, counter: str) -> Reason | None:
     """The reason, if as many Idempotency-Keys of the last day are remembered as there may be."""
-    most = bound_met(desk.state, counter, t_us=visit.t_us)
+    most = slot_bound_reached(desk.state, counter, t_us=visit.t_us)
     if most is None:
         return None
     message = f"{most} Idempotency-Keys of the last 24 hours are remembered, and no more can be; send it without"
     return Reason(Code.OVERLOADED, message, rule="idempotency", limit=str(most), unit="keys/24h")
-
-
-def opening_of(visit: Visit, situation: Situation, judged: Judged) -> Opening:
-    """What the ledger is asked to hold: a new order, a change of a live one, or a cancel, which holds no money."""
-    principal, account, holder = visit.principal, situation.account, situation.holder
-    if account is None:
-        raise AssertionError("a trade without an account passed the door")
-    if visit.effect is _CANCEL:
-        of = holder.id if holder else None
-        return Opening(step=visit.id, claims=judged.claims, of=of, account=account, order=judged.order)
-    if visit.effect is _CHANGE:
-        if holder is None:
-            raise AssertionError("a change of no order passed the door")
-        order = kept(judged.resulting, decision=visit.id)
-        return Opening(step=visit.id, claims=judged.claims, holder=holder.id, order=order, worth=worth_of(situation))
-    if principal is None:
-        raise AssertionError("an order without a key passed the door")
-    placed = situation.order
-    return Opening(
-        step=visit.id,
-        claims=judged.claims,
-        holder=visit.id,
-        key=principal.name,
-        account=account,
-        market="" if placed is None else placed.market,
-        symbol="" if placed is None else placed.symbol,
-        order=kept(judged.order, decision=visit.id),
-        worth=worth_of(situation),
-    )
-
-
-def worth_of(situation: Situation) -> Worth | None:
-    """What the order was valued at; None where nothing had to be valued, or could be."""
-    worth = situation.worth
-    return Worth.of(worth.value.amount, worth.price, worth.multiplier) if isinstance(worth, Valuation) else None
-
-
-def _resulting(situation: Situation) -> bytes:
-    """The order after a change, in the canonical form of a new one: what a later change starts from."""
-    order, account = situation.order, situation.account
-    if order is None or account is None:
-        return b""
-    return encode(order, env=account.env, acc_id=account.acc_id, serial=0, remark=None)
-
-
-def outbound_of(desk: Desk, visit: Visit, situation: Situation) -> Outbound | None:
-    """The one request that the daemon will be sent: the catalogue's path, the canonical body, the guard's own ids."""
-    endpoint, account, daemon = visit.endpoint, situation.account, visit.standing.settings.daemon
-    if endpoint is None or account is None:
-        return None
-    remark = stamp_of(visit.id) if daemon.stamp_remark else None
-    intent = situation.intent if situation.holder is None else forwarded(situation.intent, situation.holder)
-    return Outbound(
-        method=endpoint.method,
-        path=endpoint.path,
-        body=encode(intent, env=account.env, acc_id=account.acc_id, serial=desk.next_serial(), remark=remark),
-        timeout_s=daemon.order_timeout_s,
-        is_trade=True,
-        is_cancel=visit.effect is _CANCEL,
-        idempotency_key=visit.id,
-        owner=visit.principal.name if visit.principal else "",
-        traceparent=visit.call.head.get("traceparent"),
-    )

@@ -102,7 +102,7 @@ class PassThrough:
             visit = pending.visit
             try:
                 if pending.situation is None:
-                    if visit.standing is not desk.standing:
+                    if visit.config is not desk.config:
                         desk.renew(visit)
                     pending.situation = at_once(desk, visit, pending.intent)
                 if pending.situation is not None:
@@ -183,7 +183,7 @@ def _admit(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hoo
     if assessment.reasons:
         refusal = Refusal(in_order(assessment.reasons), assessment.retry_after_s)
         return refused(recorder, visit, refusal, situation=situation, judged=assessment.judged)
-    judged, policies = assessment.judged, visit.standing.policies
+    judged, policies = assessment.judged, visit.config.policies
     if policies is not None and policies.shadows:
         judged = shadowed_read(desk, visit, judged, shadows=policies.shadows)
     try:
@@ -215,7 +215,7 @@ def _outbound(desk: Desk, visit: Visit, situation: Situation) -> Outbound:
         method=endpoint.method,
         path=endpoint.path,
         body=body,
-        timeout_s=visit.standing.settings.daemon.read_timeout_s,
+        timeout_s=visit.config.settings.daemon.read_timeout_s,
         lend="guard" if may_borrow else "public" if endpoint.path in PUBLIC_LENT else "none",
         owner="" if principal is None else principal.name,
         traceparent=visit.call.head.get("traceparent"),

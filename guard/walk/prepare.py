@@ -14,11 +14,12 @@ from guard.limits import find_slot, unknowns
 from guard.policy import excusable
 from guard.terms import LEDGER_UNIT, CancelOrder, Effect, Header, Intent, Needs, Reason
 from guard.walk.desk import Desk, Situation, Visit
-from guard.walk.door import RISKY, ownership, rights, state_reasons
+from guard.walk.door import RISKY, rights, state_reasons
 from guard.walk.gather import at_hand, gather, needs_of, understood
 from guard.walk.judging import Assessment, working_exits
 from guard.walk.largest import lot_of
 from guard.walk.naming import NAMING
+from guard.walk.ownership import ownership
 from guard.walk.replies import idempotency_cell
 
 _log = structlog.get_logger("guard")
@@ -44,7 +45,7 @@ async def prepare(desk: Desk, visit: Visit, intent: Intent) -> Situation:
 
 
 def as_of_now(desk: Desk, visit: Visit, situation: Situation) -> Situation:
-    """The situation after a wait: worked out anew, with the present time and standing."""
+    """The situation after a wait: worked out anew, with the present time and configuration."""
     desk.renew(visit)
     return understood(desk, visit, Situation(situation.intent, rows=situation.rows))
 

@@ -68,7 +68,7 @@ class Recorder:
         if judged is not None and judged.shadow:
             self._diverges(judged.shadow)
         mode = _DURABLE if visit.endpoint is None else visit.endpoint.record
-        if mode is not _DURABLE and mode not in _RECORDED[reads := visit.standing.settings.journal.reads]:
+        if mode is not _DURABLE and mode not in _RECORDED[reads := visit.config.settings.journal.reads]:
             self._passed(visit, is_counted=reads != "refused")
             return None
         if visit.principal is None and mode is not _DURABLE and not self.floods.is_visit_below(visit):
@@ -235,7 +235,7 @@ class Recorder:
 
     def _wait_s(self, visit: Visit) -> float:
         """How long the answer of a source that is refused too often has to wait; a key's cancel never waits."""
-        principal, most = visit.principal, visit.standing.settings.bounds.refusals_per_second_max
+        principal, most = visit.principal, visit.config.settings.bounds.refusals_per_second_max
         if principal is not None and visit.effect is Effect.ORDER_CANCEL:
             return 0.0
         source = RefusalSource(address=visit.call.peer) if principal is None else RefusalSource(principal.name)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.errors import JournalFault
-from guard.limits import Rates, State, find_slot, left_of, told_of
+from guard.limits import RateClaims, State, find_slot, left_of, ratelimit_fields
 from guard.server import passed_reply, refusal_reply
 from guard.terms import (
     TRADE_EFFECTS,
@@ -64,7 +64,7 @@ def as_told(recorder: Recorder, visit: Visit, refusal: Refusal) -> Refusal:
     """The refusal as its caller and the record are told it: with what is known only now."""
     if refusal.code is Code.BREAKER_OPEN:
         refusal = replace(refusal, retry_after_s=_until_probe_s(recorder, visit))
-    policies = visit.standing.policies
+    policies = visit.config.policies
     return refusal if policies is None else dated(refusal, policies.ends)
 
 
@@ -75,7 +75,7 @@ def told(recorder: Recorder, visit: Visit, refusal: Refusal, *, judged: Judged |
     return refusal_reply(
         refusal,
         decision=visit.id,
-        policy_sha256=visit.standing.policy_sha256 or None,
+        policy_sha256=visit.config.policy_sha256 or None,
         headers=rate_headers(counts, judged.claims, t_us=desk.clock.t_us()) if judged else (),
     )
 
@@ -86,6 +86,12 @@ def _until_probe_s(recorder: Recorder, visit: Visit) -> float | None:
     owner = visit.principal.name if visit.principal is not None else ""
     wait_us = circuit.wait_us(recorder.desk.clock.mono_us(), owner=owner)
     return None if wait_us is None else wait_us / 1_000_000
+
+
+def json_answer(visit: Visit, body: object) -> Reply:
+    """The guard's own answer to a question of a caller with a key."""
+    visit.outcome = "allowed"
+    return Reply(200, msgspec.json.encode(body), (("Guard-Decision", visit.id),))
 
 
 def turned_away(recorder: Recorder, visit: Visit, refusal: Refusal) -> Reply:
@@ -192,7 +198,7 @@ def _unknown(visit: Visit, headers: Headers = ()) -> Reply:
 def unusable(visit: Visit, refusal: Refusal, *, status: int | None = None, headers: Headers = ()) -> Reply:
     """The reply to a request that was let through but has no answer to pass on; no second decision is recorded."""
     visit.outcome = "failed"
-    sha256 = visit.standing.policy_sha256 or None
+    sha256 = visit.config.policy_sha256 or None
     return refusal_reply(refusal, decision=visit.id, policy_sha256=sha256, status=status, headers=headers)
 
 
@@ -281,6 +287,6 @@ def rate_headers(state: State, claims: Sequence[Claim], *, t_us: int) -> Headers
     """
     if not claims:
         return ()
-    policies, quotas = claims.told if isinstance(claims, Rates) else told_of(claims)
+    policies, quotas = claims.fields if isinstance(claims, RateClaims) else ratelimit_fields(claims)
     lefts = left_of(state, quotas, t_us=t_us)
     return (("RateLimit-Policy", policies), ("RateLimit", lefts)) if lefts else ()

@@ -17,7 +17,7 @@ from guard.limits import Opening, post, reserve, settle
 from guard.policy import COUNTED
 from guard.terms import Answer, Effect, Failure, Outbound, Outcome, Refusal, Verdict, refuse
 from guard.upstream import judge
-from guard.walk.breaker import NOTHING_COUNTED, Counted, counted, trip
+from guard.walk.breaker import NOTHING_COUNTED, BreakerCount, counted, trip
 from guard.walk.broker import bucket_of
 from guard.walk.decisionrecord import Judged
 from guard.walk.desk import Desk, Situation, Visit
@@ -80,7 +80,7 @@ class Closing(Struct, gc=False):
     verdict: Callable[[Desk, Sending, Answer | Failure], Outcome] | None = None
     late: Refusal | None = None
     t_us: int = 0
-    found: Counted = NOTHING_COUNTED
+    found: BreakerCount = NOTHING_COUNTED
     record: OutcomeRecord | None = None
     is_begun: bool = False
     error: Exception | None = None

@@ -13,7 +13,7 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from guard.limits import State, beside, look, shadow_of
+from guard.limits import State, check_claims, shadow_of, used_by_others
 from guard.policy import (
     Judgement,
     PolicySet,
@@ -25,7 +25,7 @@ from guard.policy import (
     value,
 )
 from guard.terms import Claim, Effect, Full, Reason, Taken
-from guard.walk.changing import Change
+from guard.walk.changing import OrderChange
 from guard.walk.decisionrecord import Judged
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.gather import world_for
@@ -53,12 +53,12 @@ class Shadow(Struct, frozen=True):
 
 
 _NOTHING: Final = Shadow()
-_NO_CHANGE: Final = Change(None, None, None)
+_NO_CHANGE: Final = OrderChange(None, None, None)
 
 
 def shadowed(desk: Desk, visit: Visit, situation: Situation, *, judged: Judged) -> Judged:
     """The judged trade with what the shadow policies say of it; never raises, never refuses."""
-    policies = visit.standing.policies
+    policies = visit.config.policies
     if policies is None or not policies.shadows:
         return judged
 
@@ -67,7 +67,7 @@ def shadowed(desk: Desk, visit: Visit, situation: Situation, *, judged: Judged) 
             visit, situation, shadow=shadow
         )
 
-    def change(judgement: Judgement | None) -> Change:
+    def change(judgement: Judgement | None) -> OrderChange:
         return change_of(visit, situation, situation.worth if judgement is None else judgement.worth)
 
     holder = situation.holder.id if situation.holder and visit.effect is Effect.ORDER_CHANGE else None
@@ -89,7 +89,7 @@ def shadowed_read(desk: Desk, visit: Visit, judged: Judged, *, shadows: Iterable
 def _asked(
     shadows: Iterable[PolicySet],
     ask: Callable[[PolicySet], tuple[Judgement, tuple[Reason, ...]]],
-    change: Callable[[Judgement | None], Change],
+    change: Callable[[Judgement | None], OrderChange],
     *,
     state: State,
     visit: Visit,
@@ -105,7 +105,7 @@ def _asked(
         for shadow in shadows:
             judgement, hands_off = ask(shadow)
             claims = change(judgement).claims(tuple(_apart(claim) for claim in judgement.claims))
-            seen = look(state, claims, t_us=visit.t_us, holder=holder)
+            seen = check_claims(state, claims, t_us=visit.t_us, holder=holder)
             if isinstance(seen, Taken):  # no policy claims a slot
                 continue
             reasons += (*judgement.reasons, *hands_off)
@@ -116,7 +116,7 @@ def _asked(
                 if place not in kept or kept[place][0].amount < free.amount:
                     kept[place] = (free, used)
         for claim in change(None).carried([claim for claim, _ in kept.values()], is_shadow=True):
-            kept[claim.counter, 0] = (claim, beside(state, claim.counter, holder=holder))
+            kept[claim.counter, 0] = (claim, used_by_others(state, claim.counter, holder=holder))
     except Exception:  # noqa: BLE001 - only the operator may notice that a shadow broke
         _log.exception("shadow_failed", decision=visit.id)
         return _NOTHING

@@ -152,7 +152,7 @@ async def _ask(desk: Desk, intent: Subscribe | AccPush) -> Answer | Failure:
         method="POST",
         path=_PATHS[type(intent), intent.is_subscribe],
         body=encode(intent, env=None, acc_id=None, serial=0, remark=None),
-        timeout_s=desk.standing.settings.daemon.read_timeout_s,
+        timeout_s=desk.config.settings.daemon.read_timeout_s,
     )
     return await desk.daemon.send(outbound)
 
@@ -183,7 +183,7 @@ def gone(desk: Desk) -> list[str]:
     """Keys that hold subscriptions and are gone: no longer in force, or away for too long."""
     if not desk.subscriptions:
         return []
-    keyring, now = desk.standing.keyring, desk.clock.wall()
+    keyring, now = desk.config.keyring, desk.clock.wall()
     return desk.subscriptions.gone(lambda name: keyring.lets_in(name, now), now_us=desk.clock.t_us())
 
 

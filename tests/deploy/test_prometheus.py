@@ -11,7 +11,7 @@ import yaml
 from guard.codes import Code
 from guard.limits import STRICTNESS
 from guard.metrics import FAMILIES
-from guard.server import Counts
+from guard.server import EdgeCounts
 from tests.support.processes import external
 from tests.support.promql import ENDINGS, TARGET_LABELS, recorded, selectors
 
@@ -42,7 +42,7 @@ CLOSED: Final[dict[tuple[str, str], set[str]]] = {
     ("guard_refusals_by_key_total", "code"): {code.value for code in Code},
     ("guard_trading_state", "state"): set(STRICTNESS),
     ("guard_ws_closed_total", "reason"): ENDINGS,
-    ("guard_connections_cut_total", "reason"): set(Counts().cut),
+    ("guard_connections_cut_total", "reason"): set(EdgeCounts().cut),
 }
 """Labels whose values the code fixes: a rule that names another value would never match."""
 

@@ -15,7 +15,7 @@ from guard.policy.cases import prepared, run_prepared
 from guard.policy.jsonschema import schema
 from guard.policy.mutate import survey
 from guard.policy.page import page, schema_text
-from guard.policy.rows import Row
+from guard.policy.rows import RuleRow
 from guard.policy.table import ROWS
 from guard.policyfiles import read_docs, read_tests
 from tests.support.policy import FRIDAY
@@ -61,7 +61,7 @@ def test_every_policy_that_ships_is_valid_by_the_schema(path: Path) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.path)
-def test_every_example_of_the_table_means_something(row: Row) -> None:
+def test_every_example_of_the_table_means_something(row: RuleRow) -> None:
     """Each example is read by the guard, and accepted by the schema."""
     beside = BESIDE.get(row.path, RATES if row.table == "fx" else "")
     only_hk = '[instruments]\nmarkets = ["HK"]\n' if row.path == "hours" else ""

@@ -12,7 +12,7 @@ from typing import Final
 import aiohttp
 import pytest
 
-from guard.journal import Bounds
+from guard.journal import JournalBounds
 from guard.journal.checkpoints import largest, read_notes
 from guard.journal.note import Checkpoint, Note, Verifier
 from guard.lifecycle import Guard
@@ -85,7 +85,7 @@ async def test_a_start_knows_its_key_and_names_it_once(tmp_path: Path) -> None:
 
 async def test_start_reload_and_end_are_signed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without waiting for the second to pass, which is an hour here."""
-    monkeypatch.setattr("guard.recovery.groundwork.Bounds", partial(Bounds, sign_lag_s=3600.0))
+    monkeypatch.setattr("guard.recovery.groundwork.JournalBounds", partial(JournalBounds, sign_lag_s=3600.0))
     config = lay_out(tmp_path)
     async with running(config) as guard:
         begun = largest(tmp_path / "state")

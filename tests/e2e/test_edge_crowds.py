@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from guard.server import Bounds
+from guard.server import EdgeBounds
 from guard.terms import Call, Reply
 from tests.support.edge import LOOPS, Echo, Loop, answer, run, until
 from tests.support.edge_corpus import KEY, get, post
@@ -109,7 +109,7 @@ def test_ten_thousand_idle_connections(loop: Loop, record_property: Callable[[st
         await until(lambda: echo.listener.counts.open == 0)
 
     try:
-        run(loop, scenario, bounds=Bounds(connections_max=count + 1, unproven_per_address_max=count + 1))
+        run(loop, scenario, bounds=EdgeBounds(connections_max=count + 1, unproven_per_address_max=count + 1))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -132,7 +132,7 @@ def test_an_address_never_runs_out_for_a_caller_with_a_key(loop: Loop) -> None:
         for caller in silents:
             caller.close()
 
-    run(loop, scenario, bounds=Bounds(unproven_per_address_max=10), echo=Knowing())
+    run(loop, scenario, bounds=EdgeBounds(unproven_per_address_max=10), echo=Knowing())
 
 
 class Slow(Knowing):
@@ -163,7 +163,7 @@ def test_refusals_that_wait_do_not_shut_the_door(loop: Loop) -> None:
         for one in strangers:
             one.close()
 
-    run(loop, scenario, bounds=Bounds(connections_max=20), echo=Slow())
+    run(loop, scenario, bounds=EdgeBounds(connections_max=20), echo=Slow())
 
 
 @LOOPS
@@ -182,7 +182,7 @@ def test_a_request_that_is_answered_is_not_ended_for_a_newer_connection(loop: Lo
         for caller in silents:
             caller.close()
 
-    run(loop, scenario, bounds=Bounds(unproven_per_address_max=3), echo=Knowing())
+    run(loop, scenario, bounds=EdgeBounds(unproven_per_address_max=3), echo=Knowing())
 
 
 @LOOPS
@@ -213,7 +213,7 @@ def test_a_slowloris_is_ended_however_it_trickles(loop: Loop, begun: bytes) -> N
         for _, writer in slow:
             writer.transport.abort()
 
-    run(loop, scenario, bounds=Bounds(header_timeout_s=0.3, body_timeout_s=0.3))
+    run(loop, scenario, bounds=EdgeBounds(header_timeout_s=0.3, body_timeout_s=0.3))
 
 
 class Loud(Echo):
@@ -238,7 +238,7 @@ def test_a_caller_that_does_not_read_is_ended(loop: Loop) -> None:
             await until(lambda: echo.listener.counts.open == 0)
         assert len(echo.calls) == 1
 
-    run(loop, scenario, bounds=Bounds(write_timeout_s=0.2), echo=Loud())
+    run(loop, scenario, bounds=EdgeBounds(write_timeout_s=0.2), echo=Loud())
 
 
 @LOOPS
@@ -258,7 +258,7 @@ def test_answers_that_nobody_takes_are_bounded_altogether(loop: Loop) -> None:
         await until(lambda: echo.listener.counts.open == 0)
         assert unread.held_bytes == 0
 
-    run(loop, scenario, bounds=Bounds(unread_bytes_max=2**24), echo=Loud())
+    run(loop, scenario, bounds=EdgeBounds(unread_bytes_max=2**24), echo=Loud())
 
 
 @LOOPS

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from guard.clock import SystemClock
 from guard.codes import MEANING
-from guard.server import Bounds, TlsServer
+from guard.server import EdgeBounds, TlsServer
 from tests.support.edge import LOOPS, Echo, Loop, answer, run, until
 from tests.support.edge_attacks import CORPUS
 from tests.support.edge_corpus import ORDER, WS, Case, get, post
@@ -185,7 +185,7 @@ def test_too_many_connections(loop: Loop) -> None:
         for _, one in ((reader, writer), *held):
             one.close()
 
-    run(loop, scenario, bounds=Bounds(connections_max=2))
+    run(loop, scenario, bounds=EdgeBounds(connections_max=2))
 
 
 @LOOPS
@@ -203,7 +203,7 @@ def test_slow_callers_are_told_and_idle_ones_are_not(loop: Loop) -> None:
         assert await reader.read() == b""
         writer.close()
 
-    run(loop, scenario, bounds=Bounds(header_timeout_s=0.1, body_timeout_s=0.1, idle_timeout_s=0.1))
+    run(loop, scenario, bounds=EdgeBounds(header_timeout_s=0.1, body_timeout_s=0.1, idle_timeout_s=0.1))
 
 
 def self_signed() -> bytes:
@@ -267,7 +267,7 @@ def test_handshakes_that_never_come_are_bounded_in_number_and_time(loop: Loop, t
         for _, one in (*silent, (reader, writer)):
             one.transport.abort()
 
-    run(loop, scenario, tls=server, bounds=Bounds(connections_max=10, header_timeout_s=1.5))
+    run(loop, scenario, tls=server, bounds=EdgeBounds(connections_max=10, header_timeout_s=1.5))
 
 
 @LOOPS

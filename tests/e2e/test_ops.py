@@ -12,7 +12,7 @@ import pytest
 from msgspec import Struct
 
 from guard.admin.answers import as_refusal, not_made
-from guard.admin.change import Change
+from guard.admin.change import ChangeResult
 from guard.catalogue import ENDPOINTS
 from guard.codes import MEANING, Code
 from guard.lifecycle import Guard
@@ -377,7 +377,7 @@ async def test_a_policy_edit_is_checked_swapped_and_recorded(tmp_path: Path) -> 
     config = lay_out(tmp_path)
     policy = tmp_path / "policies" / "open.toml"
     async with running(config) as guard:
-        was = guard.desk.standing.policy_sha256
+        was = guard.desk.config.policy_sha256
         policy.write_text('[orders]\nmax_value = "100 HKD"\n')
         status, applied = await operate(guard, "/admin/policy/reload", {"reason": "smaller"})
         assert (status, applied["result"], applied["kind"]) == (200, "applied", "tighter")
@@ -447,7 +447,7 @@ async def test_a_change_that_was_not_made_is_a_refusal_with_every_error(tmp_path
 
 def test_a_change_that_could_not_be_recorded_is_a_503_that_may_be_tried_again() -> None:
     """It says so as every refusal does, `journal_unavailable` with Retry-After; what was made is no refusal."""
-    change = Change("unrecorded", "0" * 64, errors=("disk full",))
+    change = ChangeResult("unrecorded", "0" * 64, errors=("disk full",))
     refusal = not_made(change)
     assert refusal is not None
     answer = as_refusal(refusal, decision="D", policy_sha256=None, change=change)
@@ -455,7 +455,7 @@ def test_a_change_that_could_not_be_recorded_is_a_503_that_may_be_tried_again() 
     told = msgspec.json.decode(cast("bytes", answer.body))
     assert (answer.status, told["err_code"], told["result"]) == (503, "journal_unavailable", "unrecorded")
     assert (answer.headers["Retry-After"], answer.headers["Guard-Decision"]) == ("1", "D")
-    assert [not_made(Change(done, "")) for done in ("applied", "unchanged", "pending")] == [None] * 3
+    assert [not_made(ChangeResult(done, "")) for done in ("applied", "unchanged", "pending")] == [None] * 3
 
 
 @pytest.mark.parametrize("path", ["/admin/state", "/admin/decisions/01K00000000000000000000000/settle"])

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 import pytest
 
-from guard.serving.handover import Wanted, command
+from guard.serving.handover import ServeRequest, command
 from guard.settingsfile import Overrides
 from guard.terms import KeyLimits
 from tests.support.guards import lay_out, of_type
@@ -42,19 +42,19 @@ def test_a_server_holds_no_library_of_a_command_line(tmp_path: Path) -> None:
 def test_the_command_line_is_handed_over_whole() -> None:
     """Flags to the digit, and no module out of the working directory."""
     limits = KeyLimits(allowed_markets=("HK",), max_order_value=Decimal("1000.10"), max_orders_per_minute=3)
-    wanted = Wanted("a b.toml", Overrides(listen="127.0.0.1:0", enable_trading=False, limits=limits))
+    wanted = ServeRequest("a b.toml", Overrides(listen="127.0.0.1:0", enable_trading=False, limits=limits))
     python, *words, told = command(wanted)
 
     assert (python, words) == (sys.executable, ["-P", "-m", "guard.serving"])
-    assert msgspec.json.decode(told, type=Wanted) == wanted
-    assert msgspec.json.decode(command(Wanted())[-1], type=Wanted) == Wanted()
+    assert msgspec.json.decode(told, type=ServeRequest) == wanted
+    assert msgspec.json.decode(command(ServeRequest())[-1], type=ServeRequest) == ServeRequest()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_before_the_server_listens_to_it_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> None:
     """One that came while the command became the server is kept back: a start and a stop on record, 0, no trace."""
     config = lay_out(tmp_path)
-    wanted = Wanted(None, Overrides(listen=f"127.0.0.1:{free_port()}", ops=f"127.0.0.1:{free_port()}"))
+    wanted = ServeRequest(None, Overrides(listen=f"127.0.0.1:{free_port()}", ops=f"127.0.0.1:{free_port()}"))
     script = _SIGNALLED.format(int(number), f"os.execv(sys.executable, {command(wanted)!r})")
     ended = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", script],

@@ -16,7 +16,7 @@ from typing import Final
 import pytest
 
 from guard.errors import JournalFault
-from guard.journal import Bounds, Journal, read_lines, replay
+from guard.journal import Journal, JournalBounds, read_lines, replay
 from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.journal import decision, file_of, open_journal, types_of, verify
 from tests.support.signed import verdict
@@ -169,7 +169,7 @@ async def test_short_writes_are_no_fault(tmp_path: Path) -> None:
 async def test_a_rotation_that_fails_closes_the_journal(tmp_path: Path, call: str, how: str) -> None:
     """Or that was done and told as failed: the old segment stays whole, and the next start goes on behind the last."""
     state, disk = tmp_path / "state", FaultyDisk()
-    journal = open_journal(state, disk=disk, bounds=Bounds(segment_bytes_max=1000))
+    journal = open_journal(state, disk=disk, bounds=JournalBounds(segment_bytes_max=1000))
     await journal.durable(journal.append("decision", decision("01A")))
     getattr(disk, how)[call] = EIO
     seqs = [journal.append("decision", decision(f"01B{n}")) for n in range(6)]
@@ -193,7 +193,7 @@ async def test_a_rotation_that_fails_closes_the_journal(tmp_path: Path, call: st
 async def test_a_lost_chmod_of_a_closed_segment_closes_the_journal(tmp_path: Path, how: str) -> None:
     """What cannot be sealed, or is told so, is reported, not passed over; what was durable before stays so."""
     state, disk = tmp_path / "state", FaultyDisk()
-    journal = open_journal(state, disk=disk, bounds=Bounds(segment_bytes_max=1000))
+    journal = open_journal(state, disk=disk, bounds=JournalBounds(segment_bytes_max=1000))
     await journal.durable(journal.append("decision", decision("01A")))
     getattr(disk, how)["fchmod"] = EIO
     seqs = [journal.append("decision", decision(f"01B{n}")) for n in range(4)]
@@ -209,7 +209,7 @@ async def test_a_lost_chmod_of_a_closed_segment_closes_the_journal(tmp_path: Pat
 async def test_a_sync_that_fails_with_nobody_waiting_is_known_at_the_next_append(tmp_path: Path) -> None:
     """Lazy records have no waiter; the fault is not lost for that."""
     state, disk = tmp_path / "state", FaultyDisk()
-    journal = open_journal(state, disk=disk, bounds=Bounds(sync_lag_s=0.001))
+    journal = open_journal(state, disk=disk, bounds=JournalBounds(sync_lag_s=0.001))
     disk.fails["fdatasync"] = EIO
     journal.append("outcome", {"decision": "01A"}, lazy=True)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from guard.codes import Code
-from guard.reference import Bounds
+from guard.reference import ReferenceBounds
 from guard.simulator.faults import Fault, Garbage, Hold, HttpError, Reset, RetType, Unreachable
 from guard.terms import Answer, Exchange, Failure, Instrument, Missing, Needs, Outbound, Position, Quote, World
 from tests.support.looptime import timed
@@ -166,7 +166,7 @@ def test_a_daemon_that_hangs_costs_an_order_its_bound_and_no_more() -> None:
     """All parts together, not one after the other."""
 
     async def main() -> None:
-        async with bench(bounds=Bounds(timeout_s=0.1)) as made:
+        async with bench(bounds=ReferenceBounds(timeout_s=0.1)) as made:
             release, now = asyncio.Event(), asyncio.get_running_loop().time
             made.simulator.faults.always(Hold(release))
             found = await made.world(OPTION, ALL)
@@ -182,7 +182,7 @@ def test_a_daemon_that_hangs_costs_an_order_its_bound_and_no_more() -> None:
 
 async def test_one_part_that_hangs_does_not_keep_the_others() -> None:
     """The price is asked for as soon as the symbol is known, whatever the positions do."""
-    async with bench(bounds=Bounds(timeout_s=0.1)) as made:
+    async with bench(bounds=ReferenceBounds(timeout_s=0.1)) as made:
         release = asyncio.Event()
         made.simulator.faults.always(Hold(release), path="/api/positions")
         found = await made.world(OPTION, ALL)
@@ -198,7 +198,7 @@ def test_orders_that_wait_for_a_hung_daemon_wait_together() -> None:
     """Fifty orders, one question, one bound."""
 
     async def main() -> None:
-        async with bench(bounds=Bounds(timeout_s=0.1)) as made:
+        async with bench(bounds=ReferenceBounds(timeout_s=0.1)) as made:
             release, now = asyncio.Event(), asyncio.get_running_loop().time
             made.simulator.faults.always(Hold(release))
             await asyncio.gather(*(made.world(order(), PRICE) for _ in range(50)))
@@ -225,7 +225,7 @@ async def test_a_daemon_that_is_down_is_not_asked_by_every_order() -> None:
 
 async def test_a_late_answer_is_there_for_the_next_order() -> None:
     """The question goes on when its order has given up."""
-    async with bench(bounds=Bounds(timeout_s=0.05)) as made:
+    async with bench(bounds=ReferenceBounds(timeout_s=0.05)) as made:
         release = asyncio.Event()
         made.simulator.faults.add(Hold(release), path="/api/static-info")
         assert isinstance((await made.world(order(), WHAT)).instrument, Missing)
@@ -432,7 +432,7 @@ async def test_positions_of_another_account_are_not_taken_for_ours() -> None:
 
 async def test_a_refused_list_of_400_symbols_is_given_up_with_its_orders() -> None:
     """The search for the one that spoils it ends when nobody waits any more, within the guard's own pace."""
-    async with bench(bounds=Bounds(timeout_s=0.2)) as made:
+    async with bench(bounds=ReferenceBounds(timeout_s=0.2)) as made:
         made.wire.always("/api/snapshot", answer(None, ret_type=-1, ret_msg="no"))
         symbols = [f"US.AAPL261218C{strike}000" for strike in range(100, 500)]
         found: list[World] = await asyncio.gather(*(made.world(order(symbol, "US"), PRICE) for symbol in symbols))
@@ -445,7 +445,7 @@ def test_draining_ends_every_wait_with_a_value() -> None:
     """An order that waits for its price when the guard stops is told that there is none, at once."""
 
     async def main() -> None:
-        async with bench(bounds=Bounds(timeout_s=5)) as made:
+        async with bench(bounds=ReferenceBounds(timeout_s=5)) as made:
             made.wire.gate.clear()
             waiting = asyncio.ensure_future(made.world(order(), PRICE))
             await made.settle()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from guard.terms import Answer, Effect, Failure, Outbound
 from guard.upstream import Client, Link, judge
-from guard.upstream.answer import AnswerReader, Broken, Whole
+from guard.upstream.answer import AnswerReader, BadAnswer, ParsedAnswer
 from tests.support.scripted_daemon import Talk, scripted
 
 BODY_BYTES_MAX = 64
@@ -52,13 +52,13 @@ STREAMS = (
 )
 
 
-def read(stream: bytes, size: int) -> tuple[list[Whole], Broken | None, bool]:
+def read(stream: bytes, size: int) -> tuple[list[ParsedAnswer], BadAnswer | None, bool]:
     """Every answer that is read before the stream breaks; whether something was left unfinished."""
     reader = AnswerReader(body_bytes_max=BODY_BYTES_MAX)
-    answers: list[Whole] = []
+    answers: list[ParsedAnswer] = []
     for at in range(0, len(stream), size):
         result = reader.feed(stream[at : at + size])
-        if isinstance(result, Broken):
+        if isinstance(result, BadAnswer):
             return answers, result, False
         if result is not None:
             answers.append(result)
@@ -123,7 +123,7 @@ def test_what_was_answered_before_changes_nothing(before: list[bytes], stream: b
     for at in range(0, len(stream), size):
         result = used.feed(stream[at : at + size])
         assert result == fresh.feed(stream[at : at + size])
-        if isinstance(result, Broken):
+        if isinstance(result, BadAnswer):
             break
     assert used.has_begun == fresh.has_begun
 

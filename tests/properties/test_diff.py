@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from guard.policy import PolicySet
 from guard.policy.diff import compare, verdict
 from guard.policy.stand_ins import order_in, principal, world_of
-from guard.policy.trial import Ask, Usage, try_order
+from guard.policy.trial import TrialRequest, Usage, try_order
 from guard.policy.witness import confirmed
 from guard.terms import Account, Effect, Env, OrderType, Quote, Side, TimeInForce
 from guard.terms.world import NOT_ASKED
@@ -111,13 +111,13 @@ def changed(draw: st.DrawFn) -> tuple[str, str]:
     return written(before), written(before | otherwise)
 
 
-def made_up(seed: int, count: int) -> list[Ask]:
+def made_up(seed: int, count: int) -> list[TrialRequest]:
     """Requests around all of these limits, the same ones every time."""
     chance = random.Random(seed)
     return [_made_up(chance) for _ in range(count)]
 
 
-def _made_up(chance: random.Random) -> Ask:
+def _made_up(chance: random.Random) -> TrialRequest:
     places = [("HK", "HK.00700")] * 2 + [("US", "US.AAPL"), ("US", "US.AAPL260116C200000"), ("US", "US.TSLA")]
     market, symbol = chance.choice(places)
     account = Account(chance.choice(list(Env)), chance.choice([1, 2, 3]))
@@ -136,7 +136,7 @@ def _made_up(chance: random.Random) -> Ask:
     missing = chance.random() < 0.1
     effects = [Effect.ORDER_NEW] * 4 + [Effect.ORDER_CHANGE, Effect.ORDER_CANCEL, Effect.READ]
     effect = chance.choice(effects)
-    return Ask(
+    return TrialRequest(
         principal(chance.choice(["bot-a", "bot-b", "agent"])),
         account,
         wall,
@@ -170,7 +170,7 @@ def _used(chance: random.Random) -> Usage:
 ASKS = made_up(1, 1500)
 
 
-def disagrees(before: PolicySet, after: PolicySet, ask: Ask) -> str:
+def disagrees(before: PolicySet, after: PolicySet, ask: TrialRequest) -> str:
     """How the requests that pass differ, against what the diff says; "" where it does not."""
     kind = verdict(compare(before, after))
     was, now = try_order(before, ask).passes, try_order(after, ask).passes

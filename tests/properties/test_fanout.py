@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.stream.audience import Audience
-from guard.stream.bounds import Bounds
+from guard.stream.bounds import StreamBounds
 from guard.stream.ending import End
-from guard.stream.session import Frame, Slot, View
+from guard.stream.session import CallerView, Frame, Slot
 from guard.terms import Principal
 from tests.support.stream import Peer, pushed
 
-VIEWS: Final = (View(frozenset({"a"})), View(frozenset({"b"})))
+VIEWS: Final = (CallerView(frozenset({"a"})), CallerView(frozenset({"b"})))
 KEYS: Final = tuple(Principal(id=name, name=name, scopes=frozenset()) for name in "xyz")
 SLOTS: Final[tuple[Slot, ...]] = ((3005, "1_00700", None, None), (3005, "1_00005", None, None))
 
@@ -35,7 +35,7 @@ steps = st.lists(
 class Watched:
     """One socket, what it has to be sent, and what has to wait for it."""
 
-    def __init__(self, peer: Peer, key: Principal, view: View) -> None:
+    def __init__(self, peer: Peer, key: Principal, view: CallerView) -> None:
         self.peer, self.key, self.view = peer, key, view
         self.due: list[tuple[bytes, Slot | None]] = []  # heard in this turn
         self.waiting: list[tuple[bytes, Slot | None]] = []
@@ -75,7 +75,7 @@ class Play:
         self.all: list[Watched] = []
         self.tallied = {"relayed": 0, "filtered": 0}
         self.audience = Audience(
-            Bounds(),
+            StreamBounds(),
             sees=lambda view, _: VIEWS.index(view) in self.shown_to,
             sees_order=lambda principal, _: principal is not None and principal.name not in self.hidden,
             tally=self._tally,
@@ -90,7 +90,7 @@ class Play:
         for each in self.all:
             each.turn()
 
-    def enter(self, key: Principal, view: View) -> None:
+    def enter(self, key: Principal, view: CallerView) -> None:
         """One more socket."""
         self.goes_out()
         peer = Peer(audience=self.audience)
@@ -109,7 +109,7 @@ class Play:
     def tell(self, word: str, watched: Watched, view: object = None) -> None:
         """Something happens to a socket."""
         socket = watched.peer.socket
-        if isinstance(view, View):
+        if isinstance(view, CallerView):
             if watched.view != view:
                 self.goes_out()
             watched.view = view

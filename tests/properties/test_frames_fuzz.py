@@ -11,8 +11,8 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from guard.markets import MARKETS, market_words
-from guard.stream.bounds import Bounds
-from guard.stream.session import View, classify, may_see, text_frame, view_of
+from guard.stream.bounds import StreamBounds
+from guard.stream.session import CallerView, classify, may_see, text_frame, view_of
 from guard.terms import Account, AccountRow, Env, KeyLimits, Principal
 from tests.support.stream import Peer, frame
 
@@ -87,7 +87,7 @@ def test_what_is_shown_is_exactly_what_the_contract_allows(
     assert (found is not None and may_see(view, found)) is allowed(principal, listed, said)
 
 
-EVERYTHING: Final = View(frozenset({"qot:read", "acc:read"}))
+EVERYTHING: Final = CallerView(frozenset({"qot:read", "acc:read"}))
 SPECIMENS: Final = [frame("quote"), frame("trade", acc_id=1, trd_market=1), frame("notify")]
 
 
@@ -160,7 +160,7 @@ async def test_only_control_frames_keep_a_socket_open(frames: list[Frame], cuts:
 @example(parts=[b"\x88\x82\x00\x00\x00\x00\x03\xe8" * 2, b"\x00" * 50])
 async def test_any_bytes_of_a_caller_leave_a_sane_socket(parts: list[bytes]) -> None:
     """Nothing raises, a socket ends at most once, and the client's side of the protocol reads all that it wrote."""
-    peer = Peer(Bounds(message_bytes_max=1024))
+    peer = Peer(StreamBounds(message_bytes_max=1024))
     peer.accept()
     for part in parts:
         peer.socket.data_received(part)

@@ -13,7 +13,7 @@ from guard.catalogue import ENDPOINTS
 from guard.codes import MEANING, Code
 from guard.intent import digest, encode, order_of, parse
 from guard.intent.canonical import PREFIXED
-from guard.intent.instrument import SEC_MARKETS, Instrument, instrument
+from guard.intent.instrument import SEC_MARKETS, TradedInstrument, instrument
 from guard.intent.names import NAMES
 from guard.markets import PREFIXES, TRD_MARKETS, kind_of
 from guard.simulator.contracts import traded
@@ -233,7 +233,7 @@ def test_w03_w07_whatever_passes_is_what_the_daemon_trades() -> None:
             spellings, TRD_MARKETS.values(), (None, *sorted(set(SEC_MARKETS.values())))
         ):
             found = instrument(code, trd_market=market, sec_market=sec_market)
-            if not isinstance(found, Instrument):
+            if not isinstance(found, TradedInstrument):
                 continue
             sent = found.symbol if found.market in PREFIXED else found.code
             there = traded(sent, sec_market=found.sec_market, trd_market=market)

@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from guard.journal import Bounds, replay
-from guard.journal.chain import Head, digest
+from guard.journal import JournalBounds, replay
+from guard.journal.chain import ChainHead, digest
 from guard.journal.record import decode, encode, plain
 from tests.support.journal import open_journal, verify
 
@@ -26,11 +26,11 @@ RECORDS = st.lists(
 
 def chain(texts: list[str]) -> list[bytes]:
     """Lines in order, newline included."""
-    head, lines = Head(), []
+    head, lines = ChainHead(), []
     for text in texts:
         line = encode({"text": text}, seq=head.seq + 1, ts_us=0, type_="x", prev=head.hash)
         lines.append(line + b"\n")
-        head = Head(head.seq + 1, digest(line))
+        head = ChainHead(head.seq + 1, digest(line))
     return lines
 
 
@@ -48,7 +48,7 @@ def test_any_sequence_of_appends_replays_to_the_same_members(
     """Whatever is appended, however often the guard starts again and the files rotate, comes back in order."""
 
     async def write(state: Path, part: list[tuple[str, dict[str, object]]]) -> list[int]:
-        journal = open_journal(state, bounds=Bounds(segment_bytes_max=segment_bytes_max))
+        journal = open_journal(state, bounds=JournalBounds(segment_bytes_max=segment_bytes_max))
         seqs = [journal.append(type_, members) for type_, members in part]
         await asyncio.gather(*map(journal.durable, seqs))
         await journal.close()

@@ -14,9 +14,9 @@ from guard.limits import (
     State,
     advance,
     change_in_flight,
+    check_claims,
     end_order,
     find_slot,
-    look,
     post,
     reserve,
     restore,
@@ -206,7 +206,7 @@ class Ledger(RuleBasedStateMachine):
     def ask(self, opening: Opening, gap: int) -> None:
         """Looks, compares with the model, and reserves what is granted."""
         t_us = max(0, self.model.at_us + gap)
-        found = look(self.state, opening.claims, t_us=t_us, holder=opening.holder)
+        found = check_claims(self.state, opening.claims, t_us=t_us, holder=opening.holder)
         assert found == self.model.look(opening.claims, max(t_us, self.model.at_us), opening.holder)
         if isinstance(found, Granted):
             self.do(reserve, opening, gap=gap)
@@ -381,7 +381,7 @@ def test_five_hundred_against_ten_admit_exactly_ten(cap_claim: Claim) -> None:
     """However many stand at the door, as many get in as there is room for, and the others are told so."""
     state, admitted = State(), 0
     for n in range(500):
-        found = look(state, (cap_claim,), t_us=n)
+        found = check_claims(state, (cap_claim,), t_us=n)
         if isinstance(found, Granted):
             reserve(state, new_order(f"o{n}", cap_claim), t_us=n)
             admitted += 1
@@ -397,7 +397,7 @@ def test_five_hundred_with_answers_in_any_order_never_pass_ten(chances: bytes, v
     state, open_steps, standing = State(), list[str](), 0
     claim = sums("count", "n", 1, 10)
     for n, chance in enumerate(chances):
-        if isinstance(look(state, (claim,), t_us=n), Granted):
+        if isinstance(check_claims(state, (claim,), t_us=n), Granted):
             reserve(state, new_order(f"o{n}", claim), t_us=n)
             open_steps.append(f"o{n}")
             standing += 1

@@ -13,7 +13,7 @@ from guard.markets import currency_of
 from guard.policy import Judgement, value
 from guard.policy.judge import _collect
 from guard.policy.notation import EXACT, from_units, ledger_units
-from guard.policy.plan import thinned
+from guard.policy.plan import without_implied
 from guard.policy.rule import Proposal, Rule
 from guard.terms import Effect, KeyLimits, OrderType, PlaceOrder, Side, TimeInForce
 from tests.support.policy import FRIDAY, PAPER, REAL, Book, asked, caller, order, policies, worth
@@ -351,7 +351,7 @@ def test_thinned_is_what_comparing_every_two_rules_leaves(sources: list[str]) ->
             if index != place
         )
 
-    assert thinned(rules) == tuple(rule for place, rule in enumerate(rules) if not is_implied(place))
+    assert without_implied(rules) == tuple(rule for place, rule in enumerate(rules) if not is_implied(place))
 
 
 @settings(max_examples=200)

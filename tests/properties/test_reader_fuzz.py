@@ -10,13 +10,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guard.codes import Code
-from guard.server.bounds import Bounds
-from guard.server.reader import Progress, Reader, Request
+from guard.server.bounds import EdgeBounds
+from guard.server.reader import HttpRequest, Reader, ReadProgress
 from guard.terms import Refusal
 from tests.support.edge_attacks import CORPUS
 from tests.support.edge_corpus import Case
 
-Outcome = Request | Refusal | Progress
+Outcome = HttpRequest | Refusal | ReadProgress
 
 PLAIN_PATH: Final = re.compile(r"/|(?:/[A-Za-z0-9_-]+)+/?")
 PRINTABLE: Final = re.compile(r"[\t -~]*")
@@ -39,7 +39,7 @@ EDGE_CODES: Final = {
     Code.BODY_TOO_LARGE,
 }
 RAWS: Final = [case.raw for case in CORPUS if len(case.raw) < 2000]
-ACCEPTED: Final = [raw for raw in RAWS if isinstance(Reader(Bounds(), peer="p").feed(raw), Request)]
+ACCEPTED: Final = [raw for raw in RAWS if isinstance(Reader(EdgeBounds(), peer="p").feed(raw), HttpRequest)]
 ODD: Final = st.sampled_from(
     [b"\r\n", b"\n", b"\r", b"\x00", b" ", b"\t", b":", b"%", b"#", b"?", b";", b",", b"\\", b"//", b"..", b"_",
      b"\xe9", b"HTTP/1.1", b"Content-Length: 3\r\n", b"Host: b\r\n", b"Transfer-Encoding: chunked\r\n", b"\r\n\r\n"]
@@ -59,11 +59,11 @@ def mutants(draw: st.DrawFn) -> bytes:
 
 def read(chunks: Sequence[bytes]) -> Outcome:
     """The first request or refusal of a fresh reader."""
-    reader = Reader(Bounds(), peer="p")
-    outcome: Outcome = Progress.MORE
+    reader = Reader(EdgeBounds(), peer="p")
+    outcome: Outcome = ReadProgress.MORE
     for chunk in chunks:
         outcome = reader.feed(chunk)
-        if not isinstance(outcome, Progress):
+        if not isinstance(outcome, ReadProgress):
             break
     return outcome
 
@@ -78,11 +78,11 @@ def check(outcome: Outcome) -> None:
     """Whatever came out is something that the walk may be given, or a refusal of the edge's own codes."""
     if isinstance(outcome, Refusal):
         assert outcome.code in EDGE_CODES
-    if isinstance(outcome, Request):
+    if isinstance(outcome, HttpRequest):
         call = outcome.call
         assert PLAIN_PATH.fullmatch(call.path)
         assert call.token is None or call.path == "/ws"
-        assert len(call.body) <= Bounds().body_bytes_max
+        assert len(call.body) <= EdgeBounds().body_bytes_max
         names = set(call.head)
         assert names <= SEEN_BY_THE_WALK or (call.path == "/ws" and all(PRINTABLE.fullmatch(name) for name in names))
         assert all(PRINTABLE.fullmatch(value) for value in call.head.values())
@@ -107,11 +107,11 @@ def test_how_the_bytes_were_cut_changes_nothing(raw: bytes, places: list[int]) -
 
     check(whole)
     check(parts)
-    if isinstance(whole, Refusal) and isinstance(parts, Request):
+    if isinstance(whole, Refusal) and isinstance(parts, HttpRequest):
         assert "beyond its end" in whole.reasons[0].message
-    elif isinstance(whole, Progress) or isinstance(parts, Progress):
-        assert isinstance(whole, Progress)
-        assert isinstance(parts, Progress)
+    elif isinstance(whole, ReadProgress) or isinstance(parts, ReadProgress):
+        assert isinstance(whole, ReadProgress)
+        assert isinstance(parts, ReadProgress)
     else:
         assert whole == parts
 
@@ -154,13 +154,13 @@ class SecondOpinion:
 @given(st.lists(st.sampled_from(ACCEPTED), max_size=3), mutants(), st.lists(st.integers(1, 600), max_size=3))
 def test_what_a_connection_asked_before_changes_nothing(before: list[bytes], raw: bytes, places: list[int]) -> None:
     """A head that came before means what it means to a reader that never saw it, in one piece or in many."""
-    used = Reader(Bounds(), peer="p")
+    used = Reader(EdgeBounds(), peer="p")
     for each in (*before, *before[:1]):
         assert used.feed(each) == read([each])
-    got: Outcome = Progress.MORE
+    got: Outcome = ReadProgress.MORE
     for piece in cut(raw, places):
         got = used.feed(piece)
-        if isinstance(got, Request | Refusal):
+        if isinstance(got, HttpRequest | Refusal):
             break
 
     assert got == read(cut(raw, places))
@@ -192,7 +192,7 @@ Read = tuple[str, str, str, bytes, dict[str, str]]
 def both(raw: bytes) -> tuple[Read | None, Read | None]:
     """What either reads in the bytes, as far as the walk is told of it; None, None where the reader refuses them."""
     outcome = read([raw])
-    if not isinstance(outcome, Request):
+    if not isinstance(outcome, HttpRequest):
         return None, None
     call = outcome.call
     target = call.path if call.token is None else f"{call.path}?token={call.token}"

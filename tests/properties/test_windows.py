@@ -5,7 +5,7 @@ from typing import Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.limits import State, look, post, reserve, settle, used
+from guard.limits import State, check_claims, post, reserve, settle, used
 from guard.terms import Claim, Full, Granted
 from tests.support.ledger import NOT_SENT, SECOND, new_order, rate
 
@@ -78,7 +78,7 @@ def test_no_window_ever_holds_more_than_its_cap(arrivals: list[int], caps: tuple
     claims: tuple[Claim, ...] = (rate("r", caps[0], 1), rate("r", caps[1], 60))
     rows = ((0, 1, caps[0]), (1, 60, caps[1]))
     for t_us in arrivals:
-        found = look(state, claims, t_us=t_us)
+        found = check_claims(state, claims, t_us=t_us)
         counts = tuple(brute.count(t_us, window_s) for _, window_s, _ in rows)
         full = [row for row, count in zip(rows, counts, strict=True) if count >= row[2]]
         assert isinstance(found, Granted | Full)
@@ -102,10 +102,10 @@ def test_who_comes_back_when_told_is_let_in(arrivals: list[int], cap: int) -> No
     """At `free_at_us` the same claim fits, a microsecond before it does not."""
     state, claims = State(), (rate("r", cap, 5),)
     for t_us in arrivals:
-        found = look(state, claims, t_us=t_us)
+        found = check_claims(state, claims, t_us=t_us)
         if isinstance(found, Full):
             free_at_us = found.shortfalls[0].free_at_us
             assert free_at_us is not None
-            assert isinstance(look(state, claims, t_us=free_at_us - 1), Full)
-            assert isinstance(look(state, claims, t_us=free_at_us), Granted)
+            assert isinstance(check_claims(state, claims, t_us=free_at_us - 1), Full)
+            assert isinstance(check_claims(state, claims, t_us=free_at_us), Granted)
         post(state, claims, t_us=t_us)

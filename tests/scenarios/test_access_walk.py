@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from guard.access.scopes import SCOPES
 from guard.admin.change import Who
-from guard.server import Bounds, Reader, Request
+from guard.server import EdgeBounds, HttpRequest, Reader
 from guard.simulator.faults import Hold
 from guard.terms import Call, Presented, Reply
 from guard.walk.desk import Desk, Situation, Visit
@@ -230,12 +230,12 @@ async def test_b03_a_key_revoked_while_its_order_waits_is_not_sent(tmp_path: Pat
 async def test_b03_a_head_that_comes_again_is_looked_up_again(tmp_path: Path) -> None:
     """What a head presents is worked out once for a connection, whose it is each time: a revoked key is nobody's."""
     async with stage(tmp_path, record("bot"), record("desk", owner="a person")) as scene:
-        reader = Reader(Bounds(), peer="127.0.0.1")
+        reader = Reader(EdgeBounds(), peer="127.0.0.1")
 
         async def asked(name: str | None) -> int:
             fields = () if name is None else (f"Authorization: Bearer {key(name)}",)
             request = reader.feed(get(*fields, target="/api/user-info"))
-            assert isinstance(request, Request)
+            assert isinstance(request, HttpRequest)
             return (await scene.guard.pipeline.handle(request.call)).status
 
         assert [await asked(name) for name in ("bot", "bot", "desk", None, "bot", "bot")] == [200] * 6

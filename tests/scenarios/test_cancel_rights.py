@@ -32,8 +32,8 @@ async def _locked(scene: Stage) -> None:
 
 async def _no_policies(scene: Stage) -> None:
     desk = scene.guard.desk
-    desk.standing = type(desk.standing)(
-        desk.standing.settings, desk.standing.keyring, NOBODY, None, b"{}", desk.standing.config_sha256
+    desk.config = type(desk.config)(
+        desk.config.settings, desk.config.keyring, NOBODY, None, b"{}", desk.config.config_sha256
     )
 
 

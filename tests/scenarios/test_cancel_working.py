@@ -264,7 +264,7 @@ async def test_an_operators_one_request_for_all_meets_no_order_outside_its_scope
         names = {f"n{n}": await scene.placed(remark=f"n{n}") for n in range(3)}
         state, cancelling = scene.guard.desk.state, scene.guard.pipeline.cancelling
         rule = TradingRule("cancel_only", ("bot",), reason="odd", by="Ada")
-        cancel_scope(cancelling, state, rule, batch="b", by=scene.guard.desk.standing.keyring.principals["desk"])
+        cancel_scope(cancelling, state, rule, batch="b", by=scene.guard.desk.config.keyring.principals["desk"])
         first = next(iter(state.holders.values()))
         state.holders["late"] = structs.replace(
             first, id="late", about=structs.replace(first.about, key="other")

@@ -216,7 +216,7 @@ async def test_a_restart_is_no_way_round(tmp_path: Path) -> None:
 async def test_where_none_are_in_force_any_policies_are_looser(tmp_path: Path, is_first: bool) -> None:
     """Without policies new orders are refused: the first ones need a second person too, and those after a loss."""
     async with stage(tmp_path, *PEOPLE, policies="[orders]\nmax = 1\n" if is_first else BASE, toml=TWO) as scene:
-        lost = tmp_path / "state/config" / f"{scene.guard.desk.standing.policy_sha256}.json"
+        lost = tmp_path / "state/config" / f"{scene.guard.desk.config.policy_sha256}.json"
     if not is_first:
         lost.unlink()
         write(scene, LOOSE)
@@ -286,7 +286,7 @@ async def test_an_end_that_has_passed_is_not_approved(tmp_path: Path) -> None:
 async def test_a_loosening_with_an_end_goes_back_by_itself(tmp_path: Path) -> None:
     """At its end what was in force before is again, though the files still say otherwise; the record says so."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        before = scene.guard.desk.standing.policy_sha256
+        before = scene.guard.desk.config.policy_sha256
         write(scene, LOOSE)
         asked = await reload(scene, reason="earnings", until=end(scene.clock))
         assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
@@ -390,7 +390,7 @@ async def test_an_approval_that_the_disk_had_no_room_for_is_none_after_a_restart
     """It is told as not on record; no order goes by it, and the next start waits for a second person again."""
     disk = FaultyDisk()
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO, disk=disk) as scene:
-        before = scene.guard.desk.standing.policy_sha256
+        before = scene.guard.desk.config.policy_sha256
         write(scene, LOOSE)
         asked = await reload(scene, reason="larger lots")
         disk.write_bytes_left = 0
@@ -398,7 +398,7 @@ async def test_an_approval_that_the_disk_had_no_room_for_is_none_after_a_restart
         assert (status, told["result"]) == (503, "unrecorded")
         assert code_of(await scene.place(qty=200)) == (503, "journal_unavailable")
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
-        assert scene.guard.desk.standing.policy_sha256 == before
+        assert scene.guard.desk.config.policy_sha256 == before
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
         assert scene.reached() == []
         assert (await approve(scene, asked["sha256"]))[0] == 200
@@ -409,7 +409,7 @@ async def test_an_end_comes_although_the_record_is_broken(tmp_path: Path) -> Non
     """Going back is tightening: it is done first; a start finds the end in the record of before and goes back too."""
     disk = FaultyDisk()
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO, disk=disk) as scene:
-        before = scene.guard.desk.standing.policy_sha256
+        before = scene.guard.desk.config.policy_sha256
         write(scene, LOOSE)
         asked = await reload(scene, reason="earnings", until=end(scene.clock))
         assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
@@ -417,9 +417,9 @@ async def test_an_end_comes_although_the_record_is_broken(tmp_path: Path) -> Non
         await scene.place()
         scene.clock.advance(s=600)
         await scene.guard.changes.policies.tick()
-        assert scene.guard.desk.standing.policy_sha256 == before
+        assert scene.guard.desk.config.policy_sha256 == before
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
-        assert scene.guard.desk.standing.policy_sha256 == before
+        assert scene.guard.desk.config.policy_sha256 == before
 
 
 async def test_nobody_gives_a_change_that_ends_another_end(tmp_path: Path) -> None:
@@ -441,7 +441,7 @@ async def test_nobody_gives_a_change_that_ends_another_end(tmp_path: Path) -> No
 
 def watched(scene: Stage) -> list[str]:
     """The policies in shadow that are judged now."""
-    policies = scene.guard.desk.standing.policies
+    policies = scene.guard.desk.config.policies
     assert policies is not None
     return [doc.id for doc in policies.shadow_docs]
 

@@ -94,18 +94,18 @@ async def test_a_watched_change_that_could_not_be_recorded_is_tried_again(
     async with stage(tmp_path, *PEOPLE, policies=WIDE, toml=WATCHED) as scene:
         await scene.placed()
         await scene.guard.watch.look()
-        was = scene.guard.desk.standing.policy_sha256
+        was = scene.guard.desk.config.policy_sha256
         (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
         with monkeypatch.context() as patch:
             patch.setattr(recounting, "TIMEOUT_S", 0.0)
             await scene.guard.watch.look()
             await scene.guard.watch.look()
-        assert scene.guard.desk.standing.policy_sha256 == was
+        assert scene.guard.desk.config.policy_sha256 == was
         await scene.guard.watch.look()
-        assert scene.guard.desk.standing.policy_sha256 == was
+        assert scene.guard.desk.config.policy_sha256 == was
         scene.clock.advance(s=31)
         await scene.guard.watch.look()
-        assert scene.guard.desk.standing.policy_sha256 != was
+        assert scene.guard.desk.config.policy_sha256 != was
 
 
 async def test_a_remark_is_no_drift_and_a_broken_file_is(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ async def test_a_look_holds_on_to_nothing_that_is_replaced(tmp_path: Path) -> No
     """What a reload replaces goes with it, bit by bit, and not with the next look, all at once."""
     async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
         await scene.guard.watch.look()
-        policies, keys = ref(scene.guard.desk.standing.policies), ref(scene.guard.desk.standing.keyring)
+        policies, keys = ref(scene.guard.desk.config.policies), ref(scene.guard.desk.config.keyring)
         in_place(tmp_path / "policies")
         assert (await operate(scene.guard, "/admin/policy/reload", {}))[1]["result"] == "applied"
         assert policies() is None
@@ -181,7 +181,7 @@ async def test_a_look_that_is_under_way_holds_no_policies(tmp_path: Path, monkey
             return read_steadily(folder)
 
         monkeypatch.setattr("guard.admin.watch.read_steadily", slowly)
-        policies = ref(scene.guard.desk.standing.policies)
+        policies = ref(scene.guard.desk.config.policies)
         in_place(tmp_path / "policies")
         look = asyncio.ensure_future(scene.guard.watch.look())
         try:

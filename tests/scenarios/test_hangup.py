@@ -13,7 +13,7 @@ from guard.policy.orders import MaxQty
 from guard.simulator import Simulator
 from guard.simulator.faults import Hold
 from guard.terms import Answer, Failure, Outbound, Reply
-from guard.walk import judging, sending
+from guard.walk import judging, outgoing, sending
 from guard.walk.hooks import HOOKS
 from tests.support.disk import FaultyDisk
 from tests.support.guards import codes, of_type, said
@@ -283,8 +283,8 @@ Place: Final[list[tuple[Any, str, tuple[int, str], int, str | None]]] = [
     (sending, "late_objection", (503, "rule_error"), 0, "not_sent"),
     (sending, "reserve", (503, "rule_error"), 0, None),  # before its decision is written, so that is a refusal
     (ledger, "_stamp", (503, "rule_error"), 0, None),  # with its money taken
-    (judging, "look", (503, "rule_error"), 0, None),
-    (judging, "encode", (503, "rule_error"), 0, None),
+    (judging, "check_claims", (503, "rule_error"), 0, None),
+    (outgoing, "encode", (503, "rule_error"), 0, None),
 ]
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from guard.admin.change import Change, Who
+from guard.admin.change import ChangeResult, Who
 from tests.support.stage import Stage, again, code_of, is_passed, stage
 from tests.support.story import DESK, PEOPLE, live
 
@@ -40,7 +40,7 @@ def plain(scene: Stage) -> dict[str, Any]:
     return cells | {"holders": sorted(held)}
 
 
-async def promote(scene: Stage, text: str, name: str = "roomy.toml") -> Change:
+async def promote(scene: Stage, text: str, name: str = "roomy.toml") -> ChangeResult:
     """The policy's file says enforce from now on."""
     (scene.config.parent / "policies" / name).write_text(text.format(mode="enforce"))
     return await scene.guard.changes.policies.reload(Who("desk", "watched long enough"))

@@ -87,11 +87,11 @@ async def test_texts_that_no_kept_record_names_go_with_their_records(tmp_path: P
     """Those of every kept decision stay, so each can be made again; what is in force stays in any case."""
     config = tmp_path / "state/config"
     async with stage(tmp_path, record("bot"), record("other"), policies=POLICY, toml=SMALL) as scene:
-        first = scene.guard.desk.standing.named
+        first = scene.guard.desk.config.named
         await busy(scene, Random(1), 40, [])
         (tmp_path / "policies/tight.toml").write_text(TIGHT.format(400))
         await scene.guard.changes.policies.reload(Who("desk", "other limits"))
-        second = scene.guard.desk.standing.named
+        second = scene.guard.desk.config.named
         await busy(scene, Random(2), 10, [])
         for path in config.iterdir():
             os.utime(path, (0, 0))

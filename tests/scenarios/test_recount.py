@@ -121,14 +121,14 @@ async def test_a_record_that_cannot_be_read_refuses_the_new_limits(tmp_path: Pat
     async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
         await scene.placed(price=200)
         await scene.written()
-        was = scene.guard.desk.standing
+        was = scene.guard.desk.config
         path = tmp_path / "state/journal/00000001.jsonl"
         overwrite(path, b'"type":"decision"', b'"type":"decisiom"')
         (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
         change = await scene.guard.changes.policies.reload(Who("desk", "count"))
         assert change.result == "unrecorded"
         assert "could not be made from the record" in str(change.errors[0])
-        assert scene.guard.desk.standing is was
+        assert scene.guard.desk.config is was
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -189,10 +189,10 @@ async def test_what_cannot_be_caught_up_with_refuses_policies_and_not_keys(
     monkeypatch.setattr(module, name, value)
     async with stage(tmp_path, record("bot"), policies={"desk.toml": WIDE}) as scene:
         await scene.placed(price=200, remark="1")
-        was = scene.guard.desk.standing
+        was = scene.guard.desk.config
         (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
         assert (await scene.guard.changes.policies.reload(Who("desk", "count"))).result == "unrecorded"
-        assert scene.guard.desk.standing is was
+        assert scene.guard.desk.config is was
         keys = tmp_path / "keys.json"
         keys.write_text(keys.read_text().replace('"id": "bot"', '"id": "bot", "max_daily_value": 30000', 1))
         change = await scene.guard.changes.reload_keys(Who("desk", "less"))
@@ -208,7 +208,7 @@ async def test_a_key_that_is_taken_away_does_not_wait_for_a_reload_that_counts(
     """The reload of policies gives way and may be asked for again; keys that are what they were wait their turn."""
     async with stage(tmp_path, record("bot"), record("other"), policies={"desk.toml": WIDE}) as scene:
         await scene.placed(price=200, remark="1")
-        was, changes = scene.guard.desk.standing, scene.guard.changes
+        was, changes = scene.guard.desk.config, scene.guard.changes
         (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
         counting = asyncio.ensure_future(changes.policies.reload(Who("desk", "count")))
         await held.begun.wait()
@@ -220,7 +220,7 @@ async def test_a_key_that_is_taken_away_does_not_wait_for_a_reload_that_counts(
             assert code_of(await scene.place(price=200, remark="2"))[0] == 401
             told = str((await counting).errors[0])
             assert f"{recounting.GAVE_WAY}; reload again; nothing has changed" in told
-            assert scene.guard.desk.standing.policy_sha256 == was.policy_sha256
+            assert scene.guard.desk.config.policy_sha256 == was.policy_sha256
         else:
             await asyncio.sleep(0.1)
         held.go.set()
@@ -263,7 +263,7 @@ async def test_who_asks_again_while_the_reload_gives_way_is_answered(
         go.set()
         assert {(await each).result for each in (first, second)} == {"applied", "unchanged"}
         assert recounting.GAVE_WAY in str((await counting).errors[0])
-        assert {key.id for key in scene.guard.desk.standing.keyring.by_grant.values()} == {"third"}
+        assert {key.id for key in scene.guard.desk.config.keyring.by_grant.values()} == {"third"}
 
 
 async def test_a_key_that_is_taken_away_waits_for_no_reload_in_the_queue_either(tmp_path: Path, held: Held) -> None:
@@ -284,7 +284,7 @@ async def test_whose_key_ends_while_the_past_is_read_makes_no_change(tmp_path: P
     brief = record("brief", owner="a person", scopes=["guard:policy"], expires_at="2026-11-22T09:46:29Z")
     async with stage(tmp_path, record("bot"), brief, policies={"desk.toml": WIDE}) as scene:
         await scene.placed(price=200, remark="1")
-        standing = scene.guard.desk.standing
+        config = scene.guard.desk.config
         (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
         counting = asyncio.ensure_future(operate(scene.guard, "/admin/policy/reload", {"reason": "mine"}, who="brief"))
         await held.begun.wait()
@@ -292,7 +292,7 @@ async def test_whose_key_ends_while_the_past_is_read_makes_no_change(tmp_path: P
         held.go.set()
         status, told = await counting
         assert (status, told["result"]) == (401, "ended")
-        assert scene.guard.desk.standing is standing
+        assert scene.guard.desk.config is config
 
 
 async def test_a_key_that_is_added_waits_for_its_turn(tmp_path: Path, held: Held) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from guard.admin.change import Change, Who
+from guard.admin.change import ChangeResult, Who
 from tests.scenarios.test_breaker import declined, lost
 from tests.support.guards import operate, record, write_keys
 from tests.support.journal import overwrite
@@ -17,7 +17,7 @@ BREAKER: Final = '[breaker]\nunknowns = "3/300s"\ndaemon_refusals = "3/900s"\n'
 READS: Final = '[rates]\nreads = "3/300s"\n'
 
 
-async def reload(scene: Stage, text: str) -> Change:
+async def reload(scene: Stage, text: str) -> ChangeResult:
     """One more policy, in force from now on."""
     (scene.config.parent / "policies/more.toml").write_text(text)
     change = await scene.guard.changes.policies.reload(Who("desk", "careful"))

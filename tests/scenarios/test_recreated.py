@@ -46,10 +46,10 @@ def judged_again(scene: Stage, record: dict[str, Any]) -> Any:
     found = order_of(bytes(kept.resulting or kept.order))
     if found.remark == f"g:{kept.id}":
         found = msgspec.structs.replace(found, remark=None)
-    standing = scene.guard.desk.standing
-    assert (kept.policy_sha256, kept.config_sha256) == (standing.policy_sha256, standing.config_sha256)
-    policies = standing.policies
-    principal = standing.keyring.principals[str(kept.key)]
+    config = scene.guard.desk.config
+    assert (kept.policy_sha256, kept.config_sha256) == (config.policy_sha256, config.config_sha256)
+    policies = config.policies
+    principal = config.keyring.principals[str(kept.key)]
     assert policies is not None
     assert kept.account is not None
     account = Account(Env[(kept.environment or "").upper()], kept.account)

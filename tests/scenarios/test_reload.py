@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from guard.admin import control
-from guard.admin.change import Moved, Who
+from guard.admin.change import ConfigMove, Who
 from guard.admin.trading import StateBody
 from guard.simulator.faults import Hold
 from tests.support.disk import FaultyDisk
@@ -53,7 +53,7 @@ async def test_what_a_change_comes_to_is_put_together_beside_the_loop(
         return worked
 
     monkeypatch.setattr(control, "_told", noted(control._told))
-    monkeypatch.setattr(Moved, "between", noted(Moved.between))
+    monkeypatch.setattr(ConfigMove, "between", noted(ConfigMove.between))
     async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
         write(scene, NARROW)
         assert len((await operate(scene.guard, RELOAD, {"reason": "board limit"}))[1]["changes"]) == 1
@@ -66,7 +66,7 @@ async def test_what_a_change_comes_to_is_put_together_beside_the_loop(
 async def test_an_edit_takes_effect_without_a_restart(tmp_path: Path) -> None:
     """Reloaded policies bind the next order; the answer tells what changed, the record who, why, from what to what."""
     async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
-        before = scene.guard.desk.standing.policy_sha256
+        before = scene.guard.desk.config.policy_sha256
         assert is_passed(await scene.place())
         write(scene, NARROW)
         status, told = await operate(scene.guard, RELOAD, {"reason": "board limit"})
@@ -120,10 +120,10 @@ async def test_what_decided_is_kept_beside_the_record(tmp_path: Path) -> None:
 async def test_the_same_again_changes_nothing(tmp_path: Path) -> None:
     """Comments and spaces are no change; nothing is written and nothing swapped."""
     async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
-        standing, seq = scene.guard.desk.standing, scene.guard.journal.last_seq
+        config, seq = scene.guard.desk.config, scene.guard.journal.last_seq
         write(scene, f"# a remark\n\n{WIDE}")
         assert (await operate(scene.guard, RELOAD, {}))[1]["result"] == "unchanged"
-        assert scene.guard.desk.standing is standing
+        assert scene.guard.desk.config is config
         assert scene.guard.journal.last_seq == seq
 
 
@@ -141,14 +141,14 @@ async def test_a_reload_that_fails_keeps_what_was_good_and_is_loud(tmp_path: Pat
     """Any error in any file: 422 with the errors, the old policies in force, a record, a metric."""
     policies = {"desk.toml": WIDE, "other.toml": "[orders]\nmax_qty = 100\n"}
     async with stage(tmp_path, *PEOPLE, policies=policies) as scene:
-        before = scene.guard.desk.standing
+        before = scene.guard.desk.config
         write(scene, NARROW, "narrow.toml")
         write(scene, BROKEN[name])
         status, told = await operate(scene.guard, RELOAD, {"reason": "why"})
 
         assert (status, told["result"]) == (422, "refused")
         assert told["errors"]
-        assert scene.guard.desk.standing is before
+        assert scene.guard.desk.config is before
         assert is_passed(await scene.place())
         found = (await scene.records("policy"))[-1]
         assert (found["result"], found["sha256"]) == ("refused", before.policy_sha256)
@@ -179,13 +179,13 @@ async def test_an_empty_directory_is_a_set_that_allows_nothing(tmp_path: Path) -
 async def test_who_changed_from_something_else_is_told(tmp_path: Path) -> None:
     """If-Match with another hash is 412 and changes nothing."""
     async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
-        before = scene.guard.desk.standing.policy_sha256
+        before = scene.guard.desk.config.policy_sha256
         write(scene, NARROW)
         url, headers = f"http://127.0.0.1:{scene.guard.ports[1]}{RELOAD}", {"Authorization": f"Bearer {key('desk')}"}
         async with aiohttp.ClientSession(headers=headers) as session:
             async with session.post(url, headers={"If-Match": '"5f5f"'}) as answer:
                 assert answer.status == 412
-            assert scene.guard.desk.standing.policy_sha256 == before
+            assert scene.guard.desk.config.policy_sha256 == before
             async with session.post(url, headers={"If-Match": f'"{before}"'}) as answer:
                 assert (await answer.json())["result"] == "applied"
 
@@ -193,7 +193,7 @@ async def test_who_changed_from_something_else_is_told(tmp_path: Path) -> None:
 async def test_a_reload_of_keys_can_name_those_in_force_too(tmp_path: Path) -> None:
     """If-Match with another hash, or a weak one, is 412 and lets no new key in; one of a list, or *, is enough."""
     async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
-        before = scene.guard.desk.standing.keyring.sha256
+        before = scene.guard.desk.config.keyring.sha256
         url = f"http://127.0.0.1:{scene.guard.ports[1]}/admin/keys/reload"
         statuses = []
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key('desk')}"}) as session:
@@ -294,13 +294,13 @@ async def test_nothing_changes_that_cannot_be_recorded(tmp_path: Path) -> None:
     async with stage(tmp_path, *PEOPLE, policies=WIDE, disk=disk) as scene:
         disk.fails["write"] = OSError(28, "No space left on device")
         await scene.place()
-        standing = scene.guard.desk.standing
+        config = scene.guard.desk.config
         write(scene, NARROW)
         write_keys(tmp_path / "keys.json", *PEOPLE, record("new"))
         assert (await scene.guard.changes.policies.reload(Who())).result == "unrecorded"
         assert (await scene.guard.changes.reload_keys(Who())).result == "unrecorded"
         assert (await scene.guard.changes.set_state(StateBody("locked", "x"), by="desk")).result == "unrecorded"
-        assert scene.guard.desk.standing is standing
+        assert scene.guard.desk.config is config
 
 
 @pytest.mark.parametrize("how", ["fails", "anyway"])
@@ -313,9 +313,9 @@ async def test_a_change_is_told_as_made_once_its_record_is_on_the_disk(tmp_path:
         status, told = await operate(scene.guard, RELOAD, {})
         assert (status, told["result"], told["err_code"]) == (503, "unrecorded", "journal_unavailable")
         assert "the change is made" in told["errors"][0]
-        assert scene.guard.desk.standing.policy_sha256 == told["sha256"]
+        assert scene.guard.desk.config.policy_sha256 == told["sha256"]
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
-        assert scene.guard.desk.standing.policy_sha256 == told["sha256"]
+        assert scene.guard.desk.config.policy_sha256 == told["sha256"]
 
 
 @pytest.mark.parametrize("how", ["fails", "anyway"])
@@ -336,7 +336,7 @@ async def test_a_key_that_is_taken_away_is_gone_though_its_record_cannot_be_sync
 async def test_a_thousand_reloads_under_load_never_mix(tmp_path: Path) -> None:
     """Every decision is made by the policies that it names, and these are the last ones on record before it."""
     async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
-        shas: dict[str, str] = {scene.guard.desk.standing.policy_sha256: "allow"}
+        shas: dict[str, str] = {scene.guard.desk.config.policy_sha256: "allow"}
         is_over = False
 
         async def trade(who: str) -> None:
@@ -380,7 +380,7 @@ async def test_a_policy_reloaded_while_an_order_waits_binds_it(tmp_path: Path) -
         go.set()
         reply = await asked
         assert code_of(reply) == (403, "max_order_value")
-        assert (await scene.decision(reply))["policy_sha256"] == scene.guard.desk.standing.policy_sha256
+        assert (await scene.decision(reply))["policy_sha256"] == scene.guard.desk.config.policy_sha256
 
 
 async def test_a_reload_whose_own_tests_fail_is_refused(tmp_path: Path) -> None:

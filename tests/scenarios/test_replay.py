@@ -12,7 +12,7 @@ import pytest
 from msgspec.json import encode as encoded
 from msgspec.structs import replace
 
-from guard import standing
+from guard import activeconfig
 from guard.admin.change import Who
 from guard.cli.audit import app
 from guard.cli.proof import examined
@@ -216,7 +216,7 @@ async def test_records_of_another_engine_are_counted(tmp_path: Path, monkeypatch
         with monkeypatch.context() as later:
             later.setattr(days, "RULES", RULES + 1)
             assert (await past(scene)).left_out == {"engine changed": 1}
-            later.setattr(standing, "RULES", RULES + 1)
+            later.setattr(activeconfig, "RULES", RULES + 1)
             (tmp_path / "policies/desk.toml").write_text(DESK.replace("per_day = 60", "per_day = 61"))
             await scene.guard.changes.policies.reload(Who("desk", "by the new rules"))
             fresh = await scene.place(remark="2")
@@ -318,15 +318,15 @@ async def test_an_earlier_record_that_names_what_counts_with_a_claim_is_held_to_
         await scene.place(price=200)
         reply = await scene.place(price=201)
         await scene.written()
-        path, standing = tmp_path / "state/journal/00000001.jsonl", scene.guard.desk.standing
+        path, config = tmp_path / "state/journal/00000001.jsonl", scene.guard.desk.config
         line = decode(encoded(await scene.decision(reply)))
         record = line.typed()
         assert isinstance(record, Decision)
-        assert standing.policies is not None
+        assert config.policies is not None
         assert b'"also"' not in line.raw
-        one = asked(record, standing.keyring.principals, datetime.fromisoformat(line.ts))
+        one = asked(record, config.keyring.principals, datetime.fromisoformat(line.ts))
         assert not isinstance(one, str)
-        claims = judgement_of(standing.policies, one, is_of_the_day=True).claims
+        claims = judgement_of(config.policies, one, is_of_the_day=True).claims
         told = [claim for claim in claims if claim.also]
         for claim in told:
             short, full = encoded(replace(claim, also=()))[:-1], encoded(claim)[:-1]

@@ -156,7 +156,7 @@ async def test_reads_are_watched_too(tmp_path: Path) -> None:
 async def test_a_shadow_that_breaks_is_noticed_by_its_operator_only(tmp_path: Path) -> None:
     """A bug in a shadow's rule refuses nothing."""
     async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE, "tight.toml": TIGHT}) as scene:
-        policies = scene.guard.desk.standing.policies
+        policies = scene.guard.desk.config.policies
         assert policies is not None
         del policies.shadows[0]._bounds
         assert is_passed(await scene.place(price=200))
@@ -165,7 +165,7 @@ async def test_a_shadow_that_breaks_is_noticed_by_its_operator_only(tmp_path: Pa
 async def test_a_reload_of_shadows_alone_is_a_change(tmp_path: Path) -> None:
     """Another shadow beside the same enforcing policies is applied; their hash stays what it was."""
     async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
-        before = scene.guard.desk.standing.policy_sha256
+        before = scene.guard.desk.config.policy_sha256
         (tmp_path / "policies/tight.toml").write_text(TIGHT)
         change = await scene.guard.changes.policies.reload(Who())
         assert (change.result, change.sha256) == ("applied", before)

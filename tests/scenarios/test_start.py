@@ -99,13 +99,13 @@ BAD: Final = "[orders]\nmax_valeu = 3\n"
 async def test_bad_policies_at_start_leave_the_last_good_ones_in_force(tmp_path: Path) -> None:
     """A typing error in a policy file neither opens the gate nor shuts it: the last good set of the record binds."""
     async with stage(tmp_path, policies=TIGHT) as scene:
-        sha256 = scene.guard.desk.standing.policy_sha256
+        sha256 = scene.guard.desk.config.policy_sha256
     (tmp_path / "policies/desk.toml").write_text(BAD)
     for names in (("bot",), ("bot", "new"), ("bot", "new", "newer")):
         guards_keys = [record(name) for name in names]
         (tmp_path / "keys.json").write_text(json.dumps({"version": 1, "keys": guards_keys}))
         async with next_run(scene) as scene:
-            assert scene.guard.desk.standing.policy_sha256 == sha256
+            assert scene.guard.desk.config.policy_sha256 == sha256
             assert scene.guard.changes.policies.last_ok is False
             assert code_of(await scene.place(qty=400)) == (403, "daily_value")
             assert is_passed(await scene.place(remark=names[-1]))
@@ -114,7 +114,7 @@ async def test_bad_policies_at_start_leave_the_last_good_ones_in_force(tmp_path:
 async def test_the_first_order_after_a_start_finds_its_rules_planned(tmp_path: Path) -> None:
     """A start makes the plans of the keys before the doors open: with a thousand policies one takes milliseconds."""
     async with stage(tmp_path, policies=TIGHT) as scene:
-        policies = scene.guard.desk.standing.policies
+        policies = scene.guard.desk.config.policies
         assert policies is not None
         before = [len(piece) for piece in policies.pieces()]
         assert is_passed(await scene.place())
@@ -139,7 +139,7 @@ async def test_bad_policies_without_any_good_ones_stop_orders_and_let_cancels_pa
 async def test_kept_policies_that_were_edited_are_not_the_last_good_ones(tmp_path: Path, found: str, left: str) -> None:
     """What the record names by its hash is that or nothing: no cap that grew on the disk binds, nor half a file."""
     async with stage(tmp_path, policies=TIGHT) as scene:
-        sha256 = scene.guard.desk.standing.policy_sha256
+        sha256 = scene.guard.desk.config.policy_sha256
     (tmp_path / "policies/desk.toml").write_text(BAD)
     kept = tmp_path / "state/config" / f"{sha256}.json"
     assert found in kept.read_text()
@@ -151,14 +151,14 @@ async def test_kept_policies_that_were_edited_are_not_the_last_good_ones(tmp_pat
 async def test_kept_policies_that_were_damaged_are_whole_again_after_a_start(tmp_path: Path) -> None:
     """Any damage to the copy is mended from the files in force, so that it is the last good one when needed."""
     async with stage(tmp_path, policies=TIGHT) as scene:
-        sha256 = scene.guard.desk.standing.policy_sha256
+        sha256 = scene.guard.desk.config.policy_sha256
     kept = tmp_path / "state/config" / f"{sha256}.json"
     kept.write_text(kept.read_text().replace("60000 HKD", "90000 HKD"))
     async with next_run(scene):
         pass
     (tmp_path / "policies/desk.toml").write_text(BAD)
     async with next_run(scene) as scene:
-        assert scene.guard.desk.standing.policy_sha256 == sha256
+        assert scene.guard.desk.config.policy_sha256 == sha256
 
 
 async def test_policies_that_cannot_be_kept_do_not_bind_unseen(tmp_path: Path) -> None:
@@ -454,7 +454,7 @@ async def test_a_hangup_during_the_start_is_a_reload_after_it(tmp_path: Path) ->
     async with asyncio.timeout(30):
         while (await ask(guard, "/api/order", order(price=200))).status != 401:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.05)
-    assert list(guard.desk.standing.keyring.by_id) == ["desk"]
+    assert list(guard.desk.config.keyring.by_id) == ["desk"]
     os.kill(os.getpid(), signal.SIGTERM)
     await serving
     assert of_type(tmp_path / "guard.toml", "keys")[-1]["removed"] == ["bot"]

@@ -8,7 +8,7 @@ import pytest
 
 from guard import lifecycle, supervisor
 from guard.admin.change import Who
-from guard.journal.backlog import Room
+from guard.journal.backlog import QueueBounds
 from guard.replay.explained import explained
 from tests.scenarios.test_change_control import end
 from tests.support.guards import operate, order, record, said
@@ -165,7 +165,7 @@ async def test_an_end_that_could_not_be_recorded_is_counted_by_the_next_start(
         await three_on_a_long_day(scene)
         scene.clock.advance(s=600)
         with monkeypatch.context() as full:
-            full.setattr(scene.guard.journal._backlog, "_room", Room(0, 0))
+            full.setattr(scene.guard.journal._backlog, "_room", QueueBounds(0, 0))
             await scene.guard.changes.policies.tick()
         assert code_of(await scene.place(price=200, remark="4")) == (403, "orders_per_day")
         assert [line["result"] for line in await scene.records("policy")] == ["applied", "applied"]

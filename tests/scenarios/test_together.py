@@ -180,13 +180,13 @@ async def test_what_comes_in_force_before_the_step_binds_it(tmp_path: Path) -> N
     """A reload that lands while orders come to their decision: all of them are decided by the new policies."""
     async with stage(tmp_path, policies=DAILY) as scene:
         await scene.ask(ACCOUNTS)
-        loose = scene.guard.desk.standing
+        loose = scene.guard.desk.config
         (tmp_path / "policies" / "desk.toml").write_text('[orders]\nmax_value = "10 HKD"\n')
         await scene.guard.reload()
-        tight, scene.guard.desk.standing = scene.guard.desk.standing, loose
+        tight, scene.guard.desk.config = scene.guard.desk.config, loose
         assert tight.policy_sha256 != loose.policy_sha256
         tasks = await at_the_step(scene, scene.place(remark="a"), scene.place(remark="b"))
-        scene.guard.desk.standing = tight
+        scene.guard.desk.config = tight
         for reply in await asyncio.gather(*tasks):
             assert code_of(reply) == (403, "max_order_value")
             assert (await scene.decision(reply))["policy_sha256"] == tight.policy_sha256
@@ -195,14 +195,14 @@ async def test_what_comes_in_force_before_the_step_binds_it(tmp_path: Path) -> N
 async def test_what_comes_in_force_while_reads_wait_for_the_accounts_binds_them(tmp_path: Path) -> None:
     """The same for what is no trade: once the list of accounts is there, the new policies let one read pass."""
     async with stage(tmp_path, policies=DAILY) as scene:
-        loose = scene.guard.desk.standing
+        loose = scene.guard.desk.config
         (tmp_path / "policies" / "desk.toml").write_text(f'{DAILY}reads = "1/60s"\n')
         await scene.guard.reload()
-        tight, scene.guard.desk.standing = scene.guard.desk.standing, loose
+        tight, scene.guard.desk.config = scene.guard.desk.config, loose
         assert tight.policy_sha256 != loose.policy_sha256
         scene.daemon.faults.add(Delay(0.05), path=ACCOUNTS)
         tasks = await at_the_step(scene, scene.ask("/api/funds", account()), scene.ask("/api/funds", account()))
-        scene.guard.desk.standing = tight
+        scene.guard.desk.config = tight
         assert [reply.status for reply in await asyncio.gather(*tasks)] == [200, 429]
 
 
@@ -210,13 +210,13 @@ async def test_what_comes_in_force_before_reads_are_looked_at_binds_them(tmp_pat
     """The same in the turn of the loop in which they come to the step: the new policies let one more read pass."""
     async with stage(tmp_path, policies=DAILY) as scene:
         await scene.ask(ACCOUNTS)
-        loose = scene.guard.desk.standing
+        loose = scene.guard.desk.config
         (tmp_path / "policies" / "desk.toml").write_text(f'{DAILY}reads = "2/60s"\n')
         await scene.guard.reload()
-        tight, scene.guard.desk.standing = scene.guard.desk.standing, loose
+        tight, scene.guard.desk.config = scene.guard.desk.config, loose
         assert tight.policy_sha256 != loose.policy_sha256
         tasks = await at_the_step(scene, scene.ask("/api/funds", account()), scene.ask("/api/funds", account()))
-        scene.guard.desk.standing = tight
+        scene.guard.desk.config = tight
         assert [reply.status for reply in await asyncio.gather(*tasks)] == [200, 429]
 
 

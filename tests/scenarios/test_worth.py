@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from guard.journal import Seen
+from guard.journal import SeenWorld
 from guard.simulator.faults import Fault, Garbage, HttpError, Reset, RetType, Unreachable
 from guard.terms import Quote
 from guard.walk.desk import Desk, Situation, Visit
@@ -255,7 +255,7 @@ async def test_a_sale_that_was_worth_its_position_is_judged_the_same_again(tmp_p
         scene.hold(1000)
         scene.daemon.faults.always(NO_RIGHT, path=SNAPSHOT)
         record = await scene.decision(await scene.place(side="SELL", qty=1000, price=0.01))
-        world = msgspec.convert(record["world"], type=Seen, strict=False).world()
+        world = msgspec.convert(record["world"], type=SeenWorld, strict=False).world()
         assert isinstance(world.held, Quote)
         assert world.held.last is not None
         assert record["reasons"][0]["observed"] == f"{world.held.last * 1000:f}"

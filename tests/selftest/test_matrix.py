@@ -29,7 +29,7 @@ from guard.policy import (
 )
 from guard.policy import orders as order_rules
 from guard.policy.rule import Rule
-from guard.selftest import CASES, ELSEWHERE, Case, Row, drill
+from guard.selftest import CASES, ELSEWHERE, Case, CaseRow, drill
 from guard.selftest.drill import ROLES, policies
 from guard.selftest.words import account, cancel, order
 from guard.stream import SEEING, Seeing
@@ -56,7 +56,7 @@ USUAL: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def failed(rows: list[Row]) -> set[str]:
+def failed(rows: list[CaseRow]) -> set[str]:
     """The cases that did not hold."""
     return {row.case for row in rows if row.result != "held"}
 
@@ -67,13 +67,13 @@ def proving(name: str) -> list[Case]:
 
 
 @pytest.fixture(scope="module")
-def rows() -> dict[str, Row]:
+def rows() -> dict[str, CaseRow]:
     """The whole table, run once."""
     return {row.case: row for row in asyncio.run(drill())}
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
-def test_the_way_around_is_closed(case: Case, rows: dict[str, Row]) -> None:
+def test_the_way_around_is_closed(case: Case, rows: dict[str, CaseRow]) -> None:
     """Tried through the guard's own doors, against a daemon that would fall for it."""
     assert (rows[case.id].result, rows[case.id].told) == ("held", "")
 
@@ -111,7 +111,7 @@ def _anybody(visit: Visit) -> None:
     """Whoever has no good key is taken for the first one in the file, and scopes are not asked for."""
     _ = door.identify(visit)
     if visit.principal is None:
-        visit.principal = next(iter(visit.standing.keyring.principals.values()))
+        visit.principal = next(iter(visit.config.keyring.principals.values()))
 
 
 def _lenient_parse(endpoint: Endpoint, body: bytes) -> Intent | Refusal:

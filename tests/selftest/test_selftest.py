@@ -13,7 +13,7 @@ from guard.cli import main
 from guard.cli.running import run
 from guard.errors import SettingsFault
 from guard.intent import parse
-from guard.selftest import CASES, Row, against, drill
+from guard.selftest import CASES, CaseRow, against, drill
 from guard.selftest.page import page
 from guard.settings import Settings
 from guard.settingsfile import Overrides, load
@@ -38,7 +38,7 @@ def laid(folder: Path, policy: str = TIGHT) -> Settings:
     return load(lay_out(folder, *records, policies={"desk.toml": policy}), Overrides(), {})
 
 
-def by_result(rows: list[Row], result: str) -> set[tuple[str, str]]:
+def by_result(rows: list[CaseRow], result: str) -> set[tuple[str, str]]:
     """Key and case of the rows that ended so."""
     return {(row.key, row.case) for row in rows if row.result == result}
 
@@ -107,8 +107,8 @@ def test_the_table_tells_a_failure_and_the_command_ends_with_1(
 ) -> None:
     """What failed is said in its line, with the keys it failed for."""
 
-    async def some(*_: object, **__: object) -> list[Row]:
-        return [Row("B01", "no way", "held"), Row("B12", "no way", "failed", "bot", "answered 200 [x]")]
+    async def some(*_: object, **__: object) -> list[CaseRow]:
+        return [CaseRow("B01", "no way", "held"), CaseRow("B12", "no way", "failed", "bot", "answered 200 [x]")]
 
     for name in ("drill", "against"):
         monkeypatch.setattr(f"guard.cli.selftest.{name}", some)

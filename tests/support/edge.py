@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 from guard.clock import SystemClock
-from guard.server import Bounds, Listener, Wiring, each_in_a_task, serve
+from guard.server import EdgeBounds, Listener, Wiring, each_in_a_task, serve
 from guard.terms import Call, Reply
 
 Loop = Callable[[], asyncio.AbstractEventLoop]
@@ -47,7 +47,7 @@ class Echo:
         task.add_done_callback(self.tasks.discard)
         assert name == "request"
 
-    async def listen(self, bounds: Bounds, tls: ssl.SSLContext | None) -> None:
+    async def listen(self, bounds: EdgeBounds, tls: ssl.SSLContext | None) -> None:
         """Open the door."""
         wiring = Wiring(each_in_a_task(self.handle, self.start), SystemClock().new_id)
         self.listener = await serve(wiring, at=("127.0.0.1", 0), bounds=bounds, tls=tls)
@@ -62,7 +62,7 @@ def run(
     loop: Loop,
     scenario: Scenario,
     *,
-    bounds: Bounds | None = None,
+    bounds: EdgeBounds | None = None,
     tls: ssl.SSLContext | None = None,
     echo: Echo | None = None,
 ) -> None:
@@ -70,7 +70,7 @@ def run(
 
     async def play() -> None:
         stage = echo or Echo()
-        await stage.listen(bounds or Bounds(), tls)
+        await stage.listen(bounds or EdgeBounds(), tls)
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await scenario(stage)

@@ -9,8 +9,8 @@ import pytest
 
 from guard.codes import Code
 from guard.errors import JournalFault
-from guard.journal import Bounds, BrokenChain, Decision, Disk, Journal, OutcomeRecord, read_lines
-from guard.journal.chain import Head, digest, walk
+from guard.journal import BrokenChain, Decision, Disk, Journal, JournalBounds, OutcomeRecord, read_lines
+from guard.journal.chain import ChainHead, digest, walk
 from guard.terms import Reason, Verdict
 from tests.support.clock import ManualClock
 
@@ -44,7 +44,7 @@ def outcome(decision_id: str = "01K", verdict: Verdict = Verdict.ACCEPTED, **mem
     return OutcomeRecord(decision=decision_id, t=2, verdict=verdict, **members)  # type: ignore[arg-type]
 
 
-def open_journal(state: Path, *, disk: Disk | None = None, bounds: Bounds | None = None) -> Journal:
+def open_journal(state: Path, *, disk: Disk | None = None, bounds: JournalBounds | None = None) -> Journal:
     """A journal with a clock that stands still."""
     return Journal.open(state, clock=ManualClock(), disk=disk, bounds=bounds)
 
@@ -54,12 +54,12 @@ def file_of(state: Path, number: int = 1) -> Path:
     return state / "journal" / f"{number:08d}.jsonl"
 
 
-def verify(lines: Iterable[bytes]) -> tuple[Head, BrokenChain | None]:
+def verify(lines: Iterable[bytes]) -> tuple[ChainHead, BrokenChain | None]:
     """How far the chain holds from its first line on, and why no further; no fault: every line is in its place."""
-    head = Head()
+    head = ChainHead()
     try:
         for line in walk(lines):
-            head = Head(line.seq, digest(line.raw))
+            head = ChainHead(line.seq, digest(line.raw))
     except BrokenChain as broken:
         return head, broken
     return head, None

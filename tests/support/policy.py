@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from guard.codes import Code
-from guard.limits import Opening, State, look, reserve
+from guard.limits import Opening, State, check_claims, reserve
 from guard.policy import Judgement, PolicyDoc, PolicySet, compile_set, judge, largest_qty, parse_policy, value
 from guard.terms import (
     Account,
@@ -137,7 +137,7 @@ class Book:
 
     def reasons(self, judgement: Judgement, *, at_s: int = 0) -> tuple[Reason, ...]:
         """Every reason against it, the ledger's too; nothing is reserved."""
-        found = look(self.state, judgement.claims, t_us=at_s * 1_000_000)
+        found = check_claims(self.state, judgement.claims, t_us=at_s * 1_000_000)
         told = list(judgement.reasons)
         if isinstance(found, Full):
             told += [judgement.makers[s.index].refuse(judgement.claims[s.index], s) for s in found.shortfalls]
@@ -145,7 +145,7 @@ class Book:
 
     def largest(self, judgement: Judgement, *, at_s: int = 0) -> Decimal | None:
         """The quantity that would pass."""
-        found = look(self.state, judgement.claims, t_us=at_s * 1_000_000)
+        found = check_claims(self.state, judgement.claims, t_us=at_s * 1_000_000)
         short = found.shortfalls if isinstance(found, Full) else ()
         return largest_qty(judgement, [(judgement.claims[s.index], judgement.makers[s.index], s) for s in short])
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from guard.reference import Bounds, Reference
+from guard.reference import Reference, ReferenceBounds
 from guard.simulator import Simulator
 from guard.supervisor import Supervisor
 from guard.terms import (
@@ -119,7 +119,9 @@ class Wire:
 class Bench:
     """Reference data with its daemon and its clock. `slept`: how long questions waited for their pace."""
 
-    def __init__(self, *, start: datetime = MONDAY, bounds: Bounds | None = None, daemon: Daemon | None = None) -> None:
+    def __init__(
+        self, *, start: datetime = MONDAY, bounds: ReferenceBounds | None = None, daemon: Daemon | None = None
+    ) -> None:
         self.clock = ManualClock(start)
         self.simulator = Simulator(clock=self.clock)
         self.wire = Wire(self.simulator)
@@ -129,7 +131,7 @@ class Bench:
             daemon or self.wire,
             self.clock,
             self.supervisor,
-            bounds=bounds or Bounds(timeout_s=2.0),
+            bounds=bounds or ReferenceBounds(timeout_s=2.0),
             sleep=self._sleep,
         )
 

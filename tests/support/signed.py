@@ -10,7 +10,7 @@ from guard.journal import Journal, read_lines
 from guard.journal.checkpoints import checkpoints_path, read_notes
 from guard.journal.examine import Claimed, examine
 from guard.journal.note import Checkpoint, Signer, Verifier, sign
-from guard.journal.place import Place, settle
+from guard.journal.place import RecordEnd, settle
 from guard.journal.tree import Tree, TreeHead, leaf
 from tests.support.clock import START_US, ManualClock
 from tests.support.journal import decision, outcome, refusal
@@ -24,7 +24,7 @@ class Log:
     """A record in memory: lines, newline included, and the tree after each."""
 
     def __init__(self, *, segment_bytes_max: int = 4000) -> None:
-        self.place = Place()
+        self.place = RecordEnd()
         self.lines: list[bytes] = []
         self._trees = [Tree()]
         self._bytes_max = segment_bytes_max

@@ -16,7 +16,7 @@ from websockets.uri import parse_uri
 from guard.lifecycle import Guard
 from guard.simulator.proto import push_body
 from guard.stream.audience import Audience
-from guard.stream.bounds import Bounds
+from guard.stream.bounds import StreamBounds
 from guard.stream.caller import CallerSocket
 from guard.stream.ending import Ending
 from guard.stream.session import Frame as Push
@@ -106,7 +106,9 @@ class Peer:
     It listens in an audience of its own, or in the one that it is given.
     """
 
-    def __init__(self, bounds: Bounds | None = None, *, is_tls: bool = False, audience: Audience | None = None) -> None:
+    def __init__(
+        self, bounds: StreamBounds | None = None, *, is_tls: bool = False, audience: Audience | None = None
+    ) -> None:
         self.ends: list[Ending] = []
         self.tallies: dict[str, int] = {}
         self.at_once = 0
@@ -114,7 +116,7 @@ class Peer:
             audience
             if audience is not None
             else Audience(
-                bounds or Bounds(),
+                bounds or StreamBounds(),
                 sees=lambda *_: True,
                 sees_order=lambda *_: True,
                 tally=self._count,
@@ -122,7 +124,7 @@ class Peer:
             )
         )
         self.wire = Wire(is_tls=is_tls)
-        self.socket = CallerSocket(self.wire, bounds or Bounds(), self)
+        self.socket = CallerSocket(self.wire, bounds or StreamBounds(), self)
         self.client = ClientProtocol(parse_uri("ws://guard/ws"), state=State.OPEN)
         self._read = 0
 

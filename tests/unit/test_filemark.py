@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from guard.filemark import Seen, mark_of
+from guard.filemark import FileMarks, mark_of
 
 
 @pytest.mark.parametrize("change", ["written", "renamed over", "swapped link", "other rights", "gone", "made anew"])
@@ -20,7 +20,7 @@ def test_a_file_that_is_another_one_is_seen_once(tmp_path: Path, change: str) ->
     for each in (tmp_path / "one/file", tmp_path / "two/file", other):
         os.utime(each, ns=(1, 1))
     (tmp_path / "link").symlink_to("one")
-    seen = Seen(tmp_path / "one/file", path)
+    seen = FileMarks(tmp_path / "one/file", path)
     assert not seen.has_changed()
 
     match change:

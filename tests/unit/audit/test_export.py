@@ -13,7 +13,7 @@ import pytest
 
 from guard.audit.columns import COLUMNS, SQL_TYPES
 from guard.audit.engine import Engine
-from guard.audit.export import FORMATS, FORMULA, Format, Wanted, export
+from guard.audit.export import FORMATS, FORMULA, ExportRequest, Format, export
 from guard.errors import JournalFault
 from guard.journal import read_lines
 from tests.support.journal import file_of
@@ -31,7 +31,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def exported(state: Path, out: Path, **bounds: Any) -> int:
     """Exports by the name's ending."""
     with Engine() as engine:
-        return export(engine, Wanted(state, out, FORMATS[out.suffix], **bounds))
+        return export(engine, ExportRequest(state, out, FORMATS[out.suffix], **bounds))
 
 
 def lines(state: Path) -> list[str]:
@@ -106,7 +106,7 @@ def test_a_file_that_cannot_be_written_is_told_and_nothing_is_left(
     (tmp_path / "file").write_text("")
     as_: Format = FORMATS[Path(name).suffix]
     with Engine() as engine, pytest.raises(JournalFault):
-        export(engine, Wanted(state, tmp_path / folder / name, as_))
+        export(engine, ExportRequest(state, tmp_path / folder / name, as_))
 
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
@@ -138,5 +138,5 @@ def test_a_segment_that_is_deleted_meanwhile_is_told(tmp_path: Path) -> None:
         first.write_bytes(kept)
         kind = type("Late", (Engine,), {name: method})
         with kind() as engine, pytest.raises(JournalFault, match=r"00000001.jsonl: was deleted .* run it again"):
-            export(engine, Wanted(state, tmp_path / "all.csv", "csv"))
+            export(engine, ExportRequest(state, tmp_path / "all.csv", "csv"))
     assert list(tmp_path.iterdir()) == [state]

@@ -13,7 +13,7 @@ from guard.audit.events import policies
 from guard.audit.facts import LISTED_MAX, Facts, decimal, named
 from guard.audit.sections import limits, refused
 from guard.journal import Line, read_lines
-from guard.journal.search import View, Views
+from guard.journal.search import FoundRecord, Views
 from tests.support.reviewed import reviewed
 
 DAYS = 3
@@ -223,7 +223,7 @@ def test_a_change_by_two_persons_is_told_with_both_and_its_end() -> None:
     asked = {"asked_by": "Ada", "asked_reason": "larger lots", "until": "2026-11-22T17:00:00Z"}
     row = {"result": "applied", "sha256": "b" * 64, "by": "Bob", "reason": "agreed", **asked}
     facts = Facts()
-    facts.take([View(Line(1, TS, "policy", "", b""), row)])
+    facts.take([FoundRecord(Line(1, TS, "policy", "", b""), row)])
     page = str(policies(facts, lambda *_: ()))
 
     for words in ("Bob", "agreed", "asked for by Ada: larger lots", "until 2026-11-22 17:00:00, then back by itself"):
@@ -237,7 +237,7 @@ def test_a_reload_of_keys_is_told_in_one_column() -> None:
         {"result": "refused", "by": "Ada", "reason": "a new bot", "errors": ["keys[4]: id"]},
     ]
     facts = Facts()
-    facts.take(View(Line(seq, TS, "keys", "", b""), row) for seq, row in enumerate(rows))
+    facts.take(FoundRecord(Line(seq, TS, "keys", "", b""), row) for seq, row in enumerate(rows))
     page = str(policies(facts, lambda *_: ()))
 
     assert page.count('<th scope="col">') == 4
@@ -260,7 +260,7 @@ def test_what_is_counted_is_counted_beyond_what_is_listed() -> None:
         *(("outcome", {"verdict": "unknown", "decision": str(number)}) for number in range(LISTED_MAX + 1)),
     ]
     facts = Facts()
-    facts.take(View(Line(seq, TS, kind, "", b""), row) for seq, (kind, row) in enumerate(rows, 1))
+    facts.take(FoundRecord(Line(seq, TS, kind, "", b""), row) for seq, (kind, row) in enumerate(rows, 1))
     evidence = {control.id: control.evidence(facts) for control in CONTROLS}
     told = [sentence for _, sentence, _ in findings(facts)]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from guard.audit.rows import Row, row
+from guard.audit.rows import RecordRow, row
 from guard.journal.entries import RECORDS
 from guard.journal.search import Views
 from tests.support.journal import decision, outcome, refusal
@@ -24,7 +24,7 @@ ANYTHING: Final = st.recursive(
 MEMBERS: Final = sorted({name for each in RECORDS.values() for name in each.__struct_fields__} - {"seq", "ts", "type"})
 
 
-def shown(type_: str, members: object) -> Row:
+def shown(type_: str, members: object) -> RecordRow:
     """The row of a record with these members."""
     held = msgspec.to_builtins(members) if isinstance(members, Struct) else members
     line = {"seq": 7, "ts": "2026-11-22T12:00:00.000000Z", "type": type_, **held, "prev": ""}  # type: ignore[dict-item]

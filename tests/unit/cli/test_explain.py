@@ -168,7 +168,7 @@ async def test_a_caller_reads_its_decision_with_what_would_help(tmp_path: Path) 
         record = big["record"]
         assert record["order"]["c2s"]["qty"] == 200
         assert record["valuation"]["arithmetic"] == "200 x 200 HKD = 40000 HKD"
-        assert record["policy_sha256"] == scene.guard.desk.standing.policy_sha256
+        assert record["policy_sha256"] == scene.guard.desk.config.policy_sha256
         assert not {"world", "shadow", "note", "peer"} & record.keys()
         day = next(claim for claim in record["claims"] if claim["counter"].startswith("daily_value/"))
         assert (day["amount"], day["used"], day["cap"]) == (400_000_000, 0, 500_000_000)

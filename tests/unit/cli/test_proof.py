@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from guard.cli.audit import app
-from guard.journal import Bounds, Journal
+from guard.journal import Journal, JournalBounds
 from guard.journal.checkpoints import read_notes
 from guard.journal.note import Checkpoint, Note, Verifier, split
 from guard.journal.segments import bytes_in, segment_path
@@ -41,7 +41,7 @@ def report(*words: str | Path) -> tuple[int, dict[str, Any]]:
 
 def longer(state: Path, records: int = 5) -> None:
     """Another run of the guard."""
-    journal = Journal.open(state, clock=ManualClock(), bounds=Bounds(segment_bytes_max=2000))
+    journal = Journal.open(state, clock=ManualClock(), bounds=JournalBounds(segment_bytes_max=2000))
     for n in range(records):
         journal.append("decision", decision(f"01M{n}"))
     journal.shut()
@@ -239,7 +239,7 @@ def test_evidence_may_come_through_a_pipe(state: Path, tmp_path: Path) -> None:
 
 async def test_it_works_while_the_guard_runs(tmp_path: Path) -> None:
     """Reading takes no lock; records younger than the last checkpoint are named."""
-    journal = Journal.open(tmp_path / "state", clock=ManualClock(), bounds=Bounds(sign_lag_s=60))
+    journal = Journal.open(tmp_path / "state", clock=ManualClock(), bounds=JournalBounds(sign_lag_s=60))
     journal.append("decision", decision())
     await journal.checkpoint()
     assert report("--state", tmp_path / "state")[0] == 0
@@ -404,7 +404,7 @@ def test_what_cannot_be_proved_says_why(state: Path, tmp_path: Path) -> None:
 
 async def test_a_record_without_a_checkpoint_yet_is_not_proved(tmp_path: Path) -> None:
     """It will be within a second."""
-    journal = Journal.open(tmp_path / "state", clock=ManualClock(), bounds=Bounds(sign_lag_s=60))
+    journal = Journal.open(tmp_path / "state", clock=ManualClock(), bounds=JournalBounds(sign_lag_s=60))
     journal.append("decision", decision("01A"))
     await journal.checkpoint()
     await journal.durable(journal.append("decision", decision("01B")))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guard.intent.instrument import Instrument, Odd, instrument
+from guard.intent.instrument import NoInstrument, TradedInstrument, instrument
 from guard.markets import TRD_MARKETS
 
 
@@ -42,7 +42,7 @@ def test_b16_one_reading(market: str, code: str, sec_market: int | None, symbol:
     """With or without prefix the same symbol, and the market that policies know it by."""
     found = instrument(code, trd_market=TRD_MARKETS[market], sec_market=sec_market)
 
-    assert isinstance(found, Instrument), found
+    assert isinstance(found, TradedInstrument), found
     assert (found.symbol, found.market) == (symbol, word)
     assert found.code == symbol.partition(".")[2]
 
@@ -83,7 +83,7 @@ def test_b16_one_reading(market: str, code: str, sec_market: int | None, symbol:
 )
 def test_w03_header_code_and_sec_market_must_agree(market: str, code: str, sec_market: int | None) -> None:
     """An order cannot name one market in its header and trade another by its code."""
-    assert isinstance(instrument(code, trd_market=TRD_MARKETS[market], sec_market=sec_market), Odd)
+    assert isinstance(instrument(code, trd_market=TRD_MARKETS[market], sec_market=sec_market), NoInstrument)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_an_odd_code_is_refused_with_the_spelling_that_would_pass(market: str, c
     """Nothing is padded, trimmed or raised to capitals for the caller."""
     found = instrument(code, trd_market=TRD_MARKETS[market], sec_market=None)
 
-    assert isinstance(found, Odd)
+    assert isinstance(found, NoInstrument)
     assert says in found.why
 
 
@@ -141,7 +141,7 @@ def test_an_odd_code_is_refused_with_the_spelling_that_would_pass(market: str, c
 )
 def test_w03_a_code_with_two_prefixes_is_refused(market: str, code: str) -> None:
     """One prefix is taken off here; the daemon would take off the next one, and trade that."""
-    assert isinstance(instrument(code, trd_market=TRD_MARKETS[market], sec_market=None), Odd)
+    assert isinstance(instrument(code, trd_market=TRD_MARKETS[market], sec_market=None), NoInstrument)
 
 
 def test_sec_market_is_derived() -> None:
@@ -149,6 +149,6 @@ def test_sec_market_is_derived() -> None:
     found = instrument("600519", trd_market=4, sec_market=None)
     fund = instrument("HK0000123456", trd_market=113, sec_market=1)
 
-    assert isinstance(found, Instrument)
-    assert isinstance(fund, Instrument)
+    assert isinstance(found, TradedInstrument)
+    assert isinstance(fund, TradedInstrument)
     assert (found.sec_market, fund.sec_market) == (31, None)

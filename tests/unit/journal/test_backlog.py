@@ -4,17 +4,17 @@ import asyncio
 
 import pytest
 
-from guard.journal.backlog import GATHERED_MAX, TURNS_MAX, Backlog, Room
-from guard.journal.place import Place
+from guard.journal.backlog import GATHERED_MAX, TURNS_MAX, Backlog, QueueBounds
+from guard.journal.place import RecordEnd
 from guard.journal.tree import Tree
 
 
 def queued(*sizes: int) -> Backlog:
     """A backlog with a record for each of these tree sizes."""
-    backlog = Backlog(0, Room(10, 1000), rest_s=1)
+    backlog = Backlog(0, QueueBounds(10, 1000), rest_s=1)
     for size in sizes:
         with backlog.lock:
-            backlog.put([b"{}"], Place(size=3 * size, segment=1, tree=Tree(size)), is_lazy=True)
+            backlog.put([b"{}"], RecordEnd(size=3 * size, segment=1, tree=Tree(size)), is_lazy=True)
     return backlog
 
 
@@ -27,7 +27,7 @@ def test_how_many_records_wait_is_told_by_the_last_and_the_first() -> None:
     assert [batch.lines for batch in backlog.take(lambda: 0) or ()] == [[b"{}"] * 3]
     assert backlog.records == 0
     with backlog.lock:
-        backlog.put([b"{}"], Place(size=12, segment=1, tree=Tree(4)), is_lazy=False)
+        backlog.put([b"{}"], RecordEnd(size=12, segment=1, tree=Tree(4)), is_lazy=False)
     assert backlog.records == 1
 
 
@@ -45,14 +45,14 @@ def test_how_many_records_wait_is_told_by_the_last_and_the_first() -> None:
 )
 async def test_while_turns_bring_more_that_is_waited_for_they_share_a_sync(brought: list[int], taken: int) -> None:
     """One by itself waits for its own turn alone; many for a turn that brings no more, for a few, or until they do."""
-    backlog = Backlog(0, Room(1000, 10000), rest_s=60)
+    backlog = Backlog(0, QueueBounds(1000, 10000), rest_s=60)
     backlog.serve(asyncio.get_running_loop())
     put, found = 0, list[int]()
     for awaited in brought:
         for is_lazy in [False] * awaited + [True] * 2:  # what nobody waits for keeps nothing
             put += 1
             with backlog.lock:
-                backlog.put([b"{}"], Place(size=3 * put, segment=1, tree=Tree(put)), is_lazy=is_lazy)
+                backlog.put([b"{}"], RecordEnd(size=3 * put, segment=1, tree=Tree(put)), is_lazy=is_lazy)
         await asyncio.sleep(0)
         found.append(sum(len(batch.lines) for batch in backlog.take(lambda: 0) or ()))
         if found[-1]:

@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 
 from guard.codes import Code
 from guard.journal.record import encode
-from guard.journal.seen import Seen
+from guard.journal.seen import SeenWorld
 from guard.terms import Claim, Instrument, Missing, Money, Reason, Valuation, Verdict
 from tests.support.clock import START_US
 from tests.support.journal import decision, outcome, refusal
@@ -46,7 +46,7 @@ CORPUS: Final[dict[str, tuple[str, Struct | dict[str, object]]]] = {
     "seen": (
         "decision",
         decision(
-            world=Seen(
+            world=SeenWorld(
                 instrument=Instrument("HK.00700", "stock", currency="HKD"),
                 missing={"quote": Missing(Code.PRICE_UNAVAILABLE, "no price")},
                 exits=7,

@@ -5,18 +5,18 @@ from hashlib import sha256
 
 import pytest
 
-from guard.journal.chain import ZEROS, BrokenChain, Head, digest, lines_of, walk, walk_as, walk_blocks
+from guard.journal.chain import ZEROS, BrokenChain, ChainHead, digest, lines_of, walk, walk_as, walk_blocks
 from guard.journal.record import encode, folded, folded_all
 from tests.support.journal import verify
 
 
-def chain(records: int, *, first: Head | None = None) -> list[bytes]:
+def chain(records: int, *, first: ChainHead | None = None) -> list[bytes]:
     """Lines that are in order, newline included."""
-    head, lines = first or Head(), []
+    head, lines = first or ChainHead(), []
     for _ in range(records):
         line = encode({"n": head.seq}, seq=head.seq + 1, ts_us=head.seq, type_="x", prev=head.hash)
         lines.append(line + b"\n")
-        head = Head(head.seq + 1, digest(line))
+        head = ChainHead(head.seq + 1, digest(line))
     return lines
 
 
@@ -38,18 +38,18 @@ def test_a_whole_chain_is_walked_to_its_end() -> None:
     lines = chain(4)
 
     assert [line.seq for line in walk(lines)] == [1, 2, 3, 4]
-    assert verify(lines) == (Head(4, digest(lines[3][:-1])), None)
+    assert verify(lines) == (ChainHead(4, digest(lines[3][:-1])), None)
 
 
 def test_no_lines_are_a_whole_chain() -> None:
     """An empty file has nothing that could be wrong."""
-    assert verify([]) == (Head(), None)
+    assert verify([]) == (ChainHead(), None)
 
 
 def test_a_walk_can_go_on_from_a_head() -> None:
     """What was verified yesterday need not be read again."""
     lines = chain(4)
-    middle = Head(2, digest(lines[1][:-1]))
+    middle = ChainHead(2, digest(lines[1][:-1]))
 
     assert [line.seq for line in walk(lines[2:], head=middle)] == [3, 4]
 
@@ -69,7 +69,7 @@ def test_a_walk_can_go_on_from_a_head() -> None:
         pytest.param(lambda x: [x[0], x[2], x[1], *x[3:]], 2, id="swapped"),
         pytest.param(lambda x: [*x[:2], x[1], *x[2:]], 3, id="repeated"),
         pytest.param(lambda x: [*x[:4], x[4].replace(b'"seq":5', b'"seq":6')], 5, id="seq of the last"),
-        pytest.param(lambda x: [*x[:2], *chain(3, first=Head(2, "0" * 64))], 2, id="tail of another chain"),
+        pytest.param(lambda x: [*x[:2], *chain(3, first=ChainHead(2, "0" * 64))], 2, id="tail of another chain"),
     ],
 )
 def test_a_change_is_found_with_the_first_bad_seq(change: Callable[[list[bytes]], list[bytes]], first_bad: int) -> None:
@@ -83,11 +83,11 @@ def test_a_change_is_found_with_the_first_bad_seq(change: Callable[[list[bytes]]
 def test_a_rewritten_stretch_is_found_where_it_ends() -> None:
     """Hashes computed anew over an edit hold together; the first old record after them gives it away."""
     lines = chain(6)
-    rewritten, head = [], Head(1, digest(lines[0][:-1]))
+    rewritten, head = [], ChainHead(1, digest(lines[0][:-1]))
     for n in (2, 3):
         line = encode({"n": 99}, seq=n, ts_us=0, type_="x", prev=head.hash)
         rewritten.append(line + b"\n")
-        head = Head(n, digest(line))
+        head = ChainHead(n, digest(line))
 
     _, fault = verify([lines[0], *rewritten, *lines[3:]])
 
@@ -133,7 +133,7 @@ def test_the_fault_says_which_record_and_why() -> None:
     with pytest.raises(BrokenChain, match="record 2: its place is taken by a record that says seq 3"):
         list(walk([lines[0], lines[2]]))
     with pytest.raises(BrokenChain, match="record 1: it names another hash"):
-        list(walk(chain(1, first=Head(0, "1" * 64))))
+        list(walk(chain(1, first=ChainHead(0, "1" * 64))))
 
 
 # ---------------------------------------------------------------- blocks of lines

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from guard.errors import JournalFault
-from guard.journal import Bounds, Journal, read_lines
+from guard.journal import Journal, JournalBounds, read_lines
 from guard.journal.checkpoints import checkpoints_path, largest, read_notes
 from guard.journal.note import Checkpoint, Note, Verifier
 from guard.journal.tree import Tree, TreeHead, leaf
@@ -15,7 +15,7 @@ from tests.support.clock import START_US, ManualClock
 from tests.support.disk import NO_SPACE, FaultyDisk, HeldDisk
 from tests.support.journal import decision, file_of, open_journal, outcome
 
-PATIENT = Bounds(sign_lag_s=60)
+PATIENT = JournalBounds(sign_lag_s=60)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ async def signed(state: Path, size: int) -> None:
 
 async def test_the_last_record_before_a_pause_is_signed_too(state: Path) -> None:
     """Pitfall 10: the signature has a timer of its own; nothing has to follow."""
-    journal = open_journal(state, bounds=Bounds(sign_lag_s=0.05))
+    journal = open_journal(state, bounds=JournalBounds(sign_lag_s=0.05))
     await journal.durable(journal.append("decision", decision()))
     assert largest(state) is None, "not at once"
 
@@ -56,7 +56,7 @@ async def test_the_last_record_before_a_pause_is_signed_too(state: Path) -> None
 async def test_a_lazy_record_is_signed_in_time_as_well(state: Path) -> None:
     """It is synced first: a checkpoint is never over what a power cut could take."""
     disk = FaultyDisk()
-    journal = open_journal(state, disk=disk, bounds=Bounds(sign_lag_s=0.02, sync_lag_s=60))
+    journal = open_journal(state, disk=disk, bounds=JournalBounds(sign_lag_s=0.02, sync_lag_s=60))
     seq = journal.append("outcome", outcome(), lazy=True)
 
     await signed(state, seq)
@@ -67,7 +67,7 @@ async def test_a_lazy_record_is_signed_in_time_as_well(state: Path) -> None:
 
 async def test_a_stream_of_records_is_signed_again_and_again(state: Path) -> None:
     """The timer runs from the first record that no checkpoint covers, not from the last."""
-    journal = open_journal(state, bounds=Bounds(sign_lag_s=0.02))
+    journal = open_journal(state, bounds=JournalBounds(sign_lag_s=0.02))
     notes: list[str] = []
     journal.on_checkpoint = notes.append
     for n in range(60):
@@ -85,7 +85,7 @@ async def test_a_stream_of_records_is_signed_again_and_again(state: Path) -> Non
 async def test_a_checkpoint_never_covers_what_is_not_synced(state: Path) -> None:
     """The disk stands still within a sync: what is written already is not signed."""
     disk = HeldDisk()
-    journal = open_journal(state, disk=disk, bounds=Bounds(sign_lag_s=0.001))
+    journal = open_journal(state, disk=disk, bounds=JournalBounds(sign_lag_s=0.001))
     seq = journal.append("decision", decision())
     await asyncio.to_thread(disk.is_syncing.wait, 5)
     asked = asyncio.ensure_future(journal.checkpoint())
@@ -138,7 +138,7 @@ async def test_a_disk_that_is_full_in_the_middle_of_a_turn_lets_nobody_wait(stat
 async def test_a_full_segment_is_signed_before_the_next_is_written(state: Path) -> None:
     """Whatever is lost later, the closed one is vouched for to its last line."""
     clock = ManualClock()
-    journal = Journal.open(state, clock=clock, bounds=Bounds(sign_lag_s=60, segment_bytes_max=1500))
+    journal = Journal.open(state, clock=clock, bounds=JournalBounds(sign_lag_s=60, segment_bytes_max=1500))
     n = 0
     while not file_of(state, 2).exists():
         await journal.durable(journal.append("decision", decision(f"01K{n}")))
@@ -231,7 +231,7 @@ async def test_a_signature_can_be_asked_for_without_waiting(state: Path) -> None
 
 def test_the_end_is_signed(state: Path) -> None:
     """A drain leaves nothing uncovered, lazy records included; a run without records signs nothing."""
-    journal = open_journal(state, bounds=Bounds(sign_lag_s=60, sync_lag_s=60))
+    journal = open_journal(state, bounds=JournalBounds(sign_lag_s=60, sync_lag_s=60))
     journal.append("decision", decision())
     journal.append("outcome", outcome(), lazy=True)
     journal.shut()
@@ -282,7 +282,7 @@ async def test_a_checkpoint_that_cannot_be_kept_closes_the_journal(state: Path, 
 async def test_whoever_waits_is_not_kept_for_what_nobody_waits_for(tmp_path: Path) -> None:
     """What is awaited is synced at once, however long records that are not may lie."""
     disk = FaultyDisk()
-    journal = open_journal(tmp_path / "state", disk=disk, bounds=Bounds(sync_lag_s=3600, sign_lag_s=3600))
+    journal = open_journal(tmp_path / "state", disk=disk, bounds=JournalBounds(sync_lag_s=3600, sign_lag_s=3600))
     for name in ("01A", "01B"):
         before = disk.calls["fdatasync"]
         seq = journal.append("decision", decision(name))

@@ -31,7 +31,7 @@ from guard.journal.entries import (
     Vkey,
 )
 from guard.journal.record import decode, encode, folded
-from guard.journal.seen import Seen
+from guard.journal.seen import SeenWorld
 from guard.terms import Claim, Money, Quote, Reason, Valuation, Verdict
 from tests.support.clock import START_US
 from tests.support.journal import SHA, decision
@@ -58,7 +58,7 @@ FULL = {
         resulting=Raw(b'{"qty":200,"price":300.125}'),
         replays="01J",
         valuation=Valuation(Money(Decimal("30012.5"), "HKD"), Decimal("300.125"), "limit price"),
-        world=Seen(quote=Quote("HK.00700", last=Decimal("300.2"))),
+        world=SeenWorld(quote=Quote("HK.00700", last=Decimal("300.2"))),
         claims=(Claim("spend", "daily_value/key=trader|HKD", 300_125_000, cap=2**40, value="d"),),
         used=(17,),
         idempotency=SHA,

@@ -9,9 +9,9 @@ from typing import Final
 
 import pytest
 
-from guard.journal import Bounds, Policy, Start
+from guard.journal import JournalBounds, Policy, Start
+from guard.journal.configstore import ConfigStore
 from guard.journal.leftover import delete, leftover
-from guard.journal.shelf import Shelf
 from tests.support.journal import open_journal
 
 LATER_US: Final = 2**60
@@ -30,10 +30,10 @@ SETTINGS: Final = f'{{"keys":"{named("1")}","policies":"{named("2")}"}}'
 def state(tmp_path: Path) -> Path:
     """Settings that name keys and policies, a policy that goes back, one that nobody names, a stranger's file."""
     state = tmp_path / "state"
-    journal = open_journal(state, bounds=Bounds(segment_bytes_max=700))
-    shelf = Shelf(state / "config")
+    journal = open_journal(state, bounds=JournalBounds(segment_bytes_max=700))
+    store = ConfigStore(state / "config")
     for text in ("1", "2", SETTINGS, "3", "4", "5"):
-        shelf.put(named(text), text.encode())
+        store.put(named(text), text.encode())
     (state / "config/notes.txt").write_text("mine")
     (state / f"config/{named('9')}.json.new").write_text("a draft that a crash left")
     for path in (state / "config").iterdir():
@@ -65,7 +65,7 @@ def test_what_was_put_there_since_stays(state: Path) -> None:
     """A reload keeps its texts before its record: wanted anew they are young, also between look and deletion."""
     found = leftover(state, before_us=2_000_000, in_force=())
     assert not leftover(state, before_us=500_000, in_force=())
-    Shelf(state / "config").put(named("5"), b"5")
+    ConfigStore(state / "config").put(named("5"), b"5")
     assert delete(state, found, before_us=2_000_000) == [f"{named('9')}.json.new"]
     assert (state / f"config/{named('5')}.json").exists()
 

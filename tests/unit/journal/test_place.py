@@ -3,14 +3,14 @@
 import pytest
 
 from guard.errors import JournalFault
-from guard.journal.place import DAY_US, Place, settle, settle_all
+from guard.journal.place import DAY_US, RecordEnd, settle, settle_all
 from guard.journal.record import LINE_BYTES_MAX
 from tests.support.journal import verify
 
-NOWHERE = Place()
+NOWHERE = RecordEnd()
 
 
-def settled(place: Place, text: str = "x", *, segment_bytes_max: int) -> tuple[list[bytes], Place]:
+def settled(place: RecordEnd, text: str = "x", *, segment_bytes_max: int) -> tuple[list[bytes], RecordEnd]:
     """A record of some size: its line, and the one that opens its segment."""
     lines, after = settle(place, "note", {"text": text}, ts_us=0, segment_bytes_max=segment_bytes_max)
     return lines.split(b"\n"), after

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from guard.errors import JournalFault, StateFault
-from guard.journal import Bounds
+from guard.journal import JournalBounds
 from guard.journal.checkpoints import checkpoints_path
 from guard.journal.disk import Disk
-from guard.journal.place import Place
+from guard.journal.place import RecordEnd
 from guard.journal.resume import resume
 from guard.journal.segments import read_lines, recover, segment_numbers
 from guard.journal.tree import Tree, leaf
@@ -19,7 +19,7 @@ from tests.support.signed import signed_state
 DAY_US = 86_400_000_000
 
 
-def place_of(state: Path) -> Place:
+def place_of(state: Path) -> RecordEnd:
     """Recovery and resumption as a start does them."""
     return resume(state, recover(state, disk=Disk()))
 
@@ -27,7 +27,7 @@ def place_of(state: Path) -> Place:
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     """A closed journal of several segments with its checkpoint."""
-    journal = open_journal(tmp_path / "state", bounds=Bounds(segment_bytes_max=1500))
+    journal = open_journal(tmp_path / "state", bounds=JournalBounds(segment_bytes_max=1500))
     for n in range(12):
         journal.append("decision", decision(f"01K{n}"))
     journal.shut()
@@ -50,7 +50,7 @@ def test_the_place_is_behind_the_last_record_with_the_tree_of_all(state: Path) -
 
 def test_nothing_at_all_is_a_beginning(tmp_path: Path) -> None:
     """No record and no checkpoint: the first start ever."""
-    assert place_of(tmp_path) == Place()
+    assert place_of(tmp_path) == RecordEnd()
 
 
 def test_checkpoints_without_a_journal_allow_no_start(state: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_last_segment_that_cannot_be_gone_on_from_is_a_fault(state: Path, dama
 
 def test_an_older_checkpoint_is_no_hindrance(state: Path) -> None:
     """One from before the last segment cannot be compared here; the full reading does that."""
-    journal = open_journal(state, bounds=Bounds(segment_bytes_max=1500))
+    journal = open_journal(state, bounds=JournalBounds(segment_bytes_max=1500))
     old = checkpoints_path(state).read_bytes()
     for n in range(12):
         journal.append("decision", decision(f"01L{n}"))

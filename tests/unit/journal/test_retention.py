@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from guard.journal import Bounds, Journal, read_lines
+from guard.journal import Journal, JournalBounds, read_lines
 from guard.journal.note import Checkpoint, Note, Verifier
 from guard.journal.offline import EDITED, read_keys, record
 from guard.journal.retention import delete, outlived, prune_record
@@ -31,7 +31,7 @@ def shipped(state: Path, vkey: str) -> object:
 def state(tmp_path: Path) -> Path:
     """Six days, a segment each."""
     clock = ManualClock(BEGIN)
-    journal = Journal.open(tmp_path / "state", clock=clock, bounds=Bounds())
+    journal = Journal.open(tmp_path / "state", clock=clock, bounds=JournalBounds())
     for n in range(6):
         journal.append("decision", decision(f"01K{n}"))
         journal.append("decision", decision(f"01L{n}"))
@@ -64,7 +64,7 @@ def test_segments_go_by_age_and_never_before_their_time(
 def test_a_segment_of_today_stays_though_the_next_was_begun_under_a_clock_that_was_set_back(tmp_path: Path) -> None:
     """The next one seems older than the retention, and so the first one over since long ago."""
     clock = ManualClock(BEGIN)
-    journal = Journal.open(tmp_path / "s", clock=clock, bounds=Bounds(segment_bytes_max=1))
+    journal = Journal.open(tmp_path / "s", clock=clock, bounds=JournalBounds(segment_bytes_max=1))
     for step_s in (-400 * 86_400, 400 * 86_400, 0):
         journal.append("a", {})
         clock.step_wall(s=step_s)

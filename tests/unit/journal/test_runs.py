@@ -6,7 +6,7 @@ import pytest
 from msgspec import Raw
 
 from guard.errors import JournalFault
-from guard.journal import Bounds, Journal, Snapshot
+from guard.journal import Journal, JournalBounds, Snapshot
 from guard.journal.record import decode
 from guard.journal.runs import behind, runs
 from guard.journal.segments import first_line, segment_numbers
@@ -21,7 +21,7 @@ def part(at_seq: int, number: int, *, last: bool = False, text: str = "") -> Sna
 
 def recorded(state: Path, parts: list[Snapshot | None], *, segment_bytes_max: int = 10**6) -> None:
     """A journal with these parts in order; None is some other record."""
-    journal = Journal.open(state, clock=ManualClock(), bounds=Bounds(segment_bytes_max=segment_bytes_max))
+    journal = Journal.open(state, clock=ManualClock(), bounds=JournalBounds(segment_bytes_max=segment_bytes_max))
     for one in parts:
         journal.append(*(("decision", decision()) if one is None else ("snapshot", one)))
     journal.shut()

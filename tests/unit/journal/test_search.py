@@ -10,8 +10,8 @@ import pytest
 from msgspec import Raw
 
 from guard.codes import Code
-from guard.journal import Bounds, Journal, Snapshot
-from guard.journal.search import Query, View, Views, follow, moment, search
+from guard.journal import Journal, JournalBounds, Snapshot
+from guard.journal.search import FoundRecord, Query, Views, follow, moment, search
 from guard.terms import Money, Valuation, Verdict
 from tests.support.clock import ManualClock
 from tests.support.journal import decision, file_of, outcome, refusal
@@ -149,7 +149,7 @@ def test_decisions_are_remembered_for_a_while_only() -> None:
 
 def followed(state: Path, last: int, pause: Callable[[], bool]) -> list[int]:
     """The seqs that are emitted."""
-    seen: list[View] = []
+    seen: list[FoundRecord] = []
     follow(state, last=last, views=Views(), emit=seen.append, pause=pause)
     return [view.line.seq for view in seen]
 
@@ -162,7 +162,7 @@ def test_the_tail_is_the_last_records(state: Path, last: int, seqs: list[int]) -
 
 def test_following_goes_on_as_records_come(state: Path, clock: ManualClock) -> None:
     """New records are shown each once, over a rotation too."""
-    journal = Journal.open(state, clock=clock, bounds=Bounds(segment_bytes_max=3000))
+    journal = Journal.open(state, clock=clock, bounds=JournalBounds(segment_bytes_max=3000))
     rounds = iter(range(4))
 
     def pause() -> bool:
@@ -181,7 +181,7 @@ def test_following_goes_on_as_records_come(state: Path, clock: ManualClock) -> N
 
 def test_the_tail_reaches_back_over_segments(tmp_path: Path) -> None:
     """Small segments do not make it shorter."""
-    journal = Journal.open(tmp_path / "state", clock=ManualClock(), bounds=Bounds(segment_bytes_max=700))
+    journal = Journal.open(tmp_path / "state", clock=ManualClock(), bounds=JournalBounds(segment_bytes_max=700))
     for _ in range(6):
         journal.append("decision", decision())
     journal.shut()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.errors import JournalFault
-from guard.journal import Bounds, Journal, timestamp
+from guard.journal import Journal, JournalBounds, timestamp
 from guard.journal.seek import decision_at
 from guard.journal.segments import segment_numbers, segment_path
 from tests.support.clock import ManualClock
@@ -22,7 +22,7 @@ NOW: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
 def written(state: Path, gaps_s: list[int], *, segment_bytes: int = 3000) -> list[tuple[str, str]]:
     """A decision and an outcome for each gap of time before it, over several files; their times and ids."""
     clock = ManualClock(NOW)
-    journal = Journal.open(state, clock=clock, bounds=Bounds(segment_bytes_max=segment_bytes))
+    journal = Journal.open(state, clock=clock, bounds=JournalBounds(segment_bytes_max=segment_bytes))
     found = []
     for number, gap_s in enumerate(gaps_s):
         clock.advance(s=gap_s)
@@ -54,7 +54,7 @@ def test_every_decision_is_found_and_no_other(gaps_s: list[int]) -> None:
 def test_a_decision_is_found_among_lines_that_are_later_and_were_written_before_it(tmp_path: Path) -> None:
     """An order has the time at which it came; an outcome or a cancel of the same turn of the loop is written before."""
     clock, rows = ManualClock(NOW), []
-    journal = Journal.open(tmp_path / "state", clock=clock, bounds=Bounds(segment_bytes_max=3000))
+    journal = Journal.open(tmp_path / "state", clock=clock, bounds=JournalBounds(segment_bytes_max=3000))
     for number in range(60):
         clock.advance(us=1000)
         came_us = clock.wall_us() - (number * 7919) % 600_000

@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from guard.codes import Code
-from guard.journal.seen import NOT_ON_RECORD, Seen, seen_of
+from guard.journal.seen import NOT_ON_RECORD, SeenWorld, seen_of
 from guard.terms import NOT_ASKED, Exchange, Instrument, Missing, Position, Quote, World
 
 QUOTE = Quote(
@@ -24,9 +24,9 @@ EMPTY = World(instrument=GONE, quote=GONE, exchange=GONE, underlying=GONE, posit
 LEAN = World(instrument=GONE, quote=QUOTE, exchange=GONE)
 
 
-def read_back(seen: Seen) -> Seen:
+def read_back(seen: SeenWorld) -> SeenWorld:
     """As a line of the journal holds it."""
-    return msgspec.json.decode(msgspec.json.encode(seen), type=Seen)
+    return msgspec.json.decode(msgspec.json.encode(seen), type=SeenWorld)
 
 
 def test_a_world_is_read_back_as_it_was() -> None:
@@ -38,7 +38,7 @@ def test_a_world_is_read_back_as_it_was() -> None:
 
 def test_what_nobody_asked_for_is_told_as_such() -> None:
     """A record without a datum says that it is not on record, not that the daemon was silent."""
-    assert Seen().world() == World(NOT_ON_RECORD, NOT_ON_RECORD, NOT_ON_RECORD)
+    assert SeenWorld().world() == World(NOT_ON_RECORD, NOT_ON_RECORD, NOT_ON_RECORD)
 
 
 def test_what_nobody_asked_for_takes_no_bytes() -> None:

@@ -10,8 +10,8 @@ from typing import BinaryIO
 import pytest
 
 from guard.errors import JournalFault, StateFault
-from guard.journal import Bounds, BrokenChain, segments
-from guard.journal.chain import ZEROS, Head, digest
+from guard.journal import BrokenChain, JournalBounds, segments
+from guard.journal.chain import ZEROS, ChainHead, digest
 from guard.journal.disk import Disk
 from guard.journal.entries import Recovered
 from guard.journal.record import encode
@@ -27,14 +27,14 @@ DISK = Disk()
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     """A state directory with a closed journal of several segments."""
-    journal = open_journal(tmp_path / "state", bounds=Bounds(segment_bytes_max=1200))
+    journal = open_journal(tmp_path / "state", bounds=JournalBounds(segment_bytes_max=1200))
     for n in range(8):
         journal.append("decision", decision(f"01K{n}"))
     journal.shut()
     return tmp_path / "state"
 
 
-def chained(head: Head, text: str) -> bytes:
+def chained(head: ChainHead, text: str) -> bytes:
     """The next line after a head, newline included."""
     return encode({"text": text}, seq=head.seq + 1, ts_us=0, type_="x", prev=head.hash) + b"\n"
 
@@ -155,7 +155,7 @@ def test_an_edited_segment_breaks_the_replay(state: Path) -> None:
 def test_a_line_that_is_being_written_is_waited_for(state: Path) -> None:
     """The reader is asked whether to look again, and gets the whole line then."""
     last = segment_numbers(state)[-1]
-    head = Head(*[(line.seq, digest(line.raw)) for line in replay(state)][-1])
+    head = ChainHead(*[(line.seq, digest(line.raw)) for line in replay(state)][-1])
     line = chained(head, "slow")
     asked: list[bool] = []
     with file_of(state, last).open("ab", buffering=0) as file:
@@ -176,9 +176,9 @@ def test_a_line_that_is_being_written_is_waited_for(state: Path) -> None:
 def test_a_rotation_while_reading_loses_no_line(state: Path) -> None:
     """What was written between the last look at a file and the opening of the next one is read too."""
     last = segment_numbers(state)[-1]
-    head = Head(*[(line.seq, digest(line.raw)) for line in replay(state)][-1])
+    head = ChainHead(*[(line.seq, digest(line.raw)) for line in replay(state)][-1])
     tail = chained(head, "tail of the old file")
-    begin = chained(Head(head.seq + 1, digest(tail[:-1])), "begin of the new file")
+    begin = chained(ChainHead(head.seq + 1, digest(tail[:-1])), "begin of the new file")
     asked: list[bool] = []
 
     def wait(is_torn: bool) -> bool:
@@ -202,13 +202,13 @@ def test_a_whole_record_needs_no_recovery(state: Path) -> None:
 
     tail = recover(state, disk=DISK)
 
-    assert (tail.head, tail.segment) == (Head(line.seq, digest(line.raw)), last)
+    assert (tail.head, tail.segment) == (ChainHead(line.seq, digest(line.raw)), last)
     assert (tail.size, tail.recovered) == (file_of(state, last).stat().st_size, ())
 
 
 def test_no_record_yet_is_an_empty_tail(tmp_path: Path) -> None:
     """The first start begins the chain."""
-    assert recover(tmp_path, disk=DISK).head == Head(0, ZEROS)
+    assert recover(tmp_path, disk=DISK).head == ChainHead(0, ZEROS)
     assert recover(tmp_path, disk=DISK).segment == 0
 
 

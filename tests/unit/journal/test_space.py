@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from guard.journal import Bounds, Journal, read_lines
+from guard.journal import Journal, JournalBounds, read_lines
 from guard.journal.space import Marks, Space, ballast_path
 from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.journal import decision, open_journal, outcome, verify
@@ -96,7 +96,7 @@ def test_a_full_disk_gives_up_its_ballast_once(tmp_path: Path) -> None:
 
 def open_on(state: Path, disk: FaultyDisk) -> Journal:
     """A journal that looks at its disk all the time."""
-    return open_journal(state, disk=disk, bounds=Bounds(look_s=0.01, marks=MARKS))
+    return open_journal(state, disk=disk, bounds=JournalBounds(look_s=0.01, marks=MARKS))
 
 
 async def test_the_journal_looks_also_when_nothing_is_recorded(tmp_path: Path) -> None:

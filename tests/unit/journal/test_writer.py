@@ -12,14 +12,14 @@ import msgspec
 import pytest
 
 from guard.errors import JournalFault, StateFault
-from guard.journal import Bounds, Decision, Gap, Journal, read_lines, replay
+from guard.journal import Decision, Gap, Journal, JournalBounds, read_lines, replay
 from guard.journal.place import Timed
 from guard.terms import Claim
 from tests.support.clock import START_US, ManualClock
 from tests.support.disk import FaultyDisk, HeldDisk
 from tests.support.journal import decision, file_of, open_journal, outcome, types_of, verify
 
-SMALL: Final = Bounds(segment_bytes_max=1500)
+SMALL: Final = JournalBounds(segment_bytes_max=1500)
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_a_turn_that_never_ends_keeps_nothing_back(state: Path) -> None:
     """The loop was stopped in the middle of one: what it appended is written when the thread next looks around."""
 
     async def begun() -> Journal:
-        journal = open_journal(state, bounds=Bounds(look_s=0.02))
+        journal = open_journal(state, bounds=JournalBounds(look_s=0.02))
         journal.append("a", {})
         return journal
 
@@ -233,7 +233,7 @@ async def test_waiting_for_what_was_never_appended_is_a_bug(state: Path) -> None
 
 async def test_a_lazy_record_is_written_and_synced_soon(state: Path) -> None:
     """Nobody waits for it, but it does not wait for the next record either."""
-    journal = open_journal(state, bounds=Bounds(sync_lag_s=0.01))
+    journal = open_journal(state, bounds=JournalBounds(sync_lag_s=0.01))
     seq = journal.append("outcome", outcome(), lazy=True)
 
     await asyncio.wait_for(journal.durable(seq), 5)
@@ -244,7 +244,7 @@ async def test_a_lazy_record_is_written_and_synced_soon(state: Path) -> None:
 async def test_a_lazy_record_rests_until_one_comes_that_somebody_waits_for(state: Path) -> None:
     """The outcome of an order is written with the decision on the next: the thread is woken once for both."""
     disk = FaultyDisk()
-    journal = open_journal(state, disk=disk, bounds=Bounds(rest_s=60, look_s=60))
+    journal = open_journal(state, disk=disk, bounds=JournalBounds(rest_s=60, look_s=60))
     await journal.durable(journal.append("decision", decision()))
     while not journal._backlog._is_asleep:  # noqa: ASYNC110 - a thread; until it sleeps it takes whatever there is
         await asyncio.sleep(0.001)
@@ -261,7 +261,7 @@ async def test_a_lazy_record_rests_until_one_comes_that_somebody_waits_for(state
 
 async def test_a_lazy_record_alone_is_written_when_it_has_rested(state: Path) -> None:
     """Nothing has to follow it; and what comes then rests as long again."""
-    journal = open_journal(state, bounds=Bounds(rest_s=0.01, look_s=60, sync_lag_s=60))
+    journal = open_journal(state, bounds=JournalBounds(rest_s=0.01, look_s=60, sync_lag_s=60))
     for _ in range(3):
         seq = journal.append("outcome", outcome(), lazy=True)
         assert journal.written_seq < seq
@@ -273,7 +273,7 @@ async def test_a_lazy_record_alone_is_written_when_it_has_rested(state: Path) ->
 
 async def test_a_lazy_record_rests_as_long_also_where_one_before_it_was_taken_early(state: Path) -> None:
     """The rest that one had begun is not the next one's: that is written with what comes in all of its own time."""
-    journal = open_journal(state, bounds=Bounds(rest_s=0.1, look_s=60, sync_lag_s=60))
+    journal = open_journal(state, bounds=JournalBounds(rest_s=0.1, look_s=60, sync_lag_s=60))
     journal.append("outcome", outcome(), lazy=True)
     await journal.durable(journal.append("decision", decision()))
     await asyncio.sleep(0.05)
@@ -290,7 +290,7 @@ async def test_a_lazy_record_rests_as_long_also_where_one_before_it_was_taken_ea
 async def test_a_disk_that_fills_while_an_outcome_rests_stops_the_next_order(state: Path) -> None:
     """Nobody waits for it, so nobody would hear of it: the journal is closed, and what comes next is told why."""
     disk = FaultyDisk()
-    journal = open_journal(state, disk=disk, bounds=Bounds(rest_s=0.01, look_s=60))
+    journal = open_journal(state, disk=disk, bounds=JournalBounds(rest_s=0.01, look_s=60))
     await journal.durable(journal.append("decision", decision()))
     lost = journal.append("outcome", outcome(), lazy=True)
     disk.write_bytes_left = 0
@@ -309,7 +309,7 @@ async def test_a_disk_that_fills_while_an_outcome_rests_stops_the_next_order(sta
 async def test_lazy_records_ride_on_the_next_sync(state: Path) -> None:
     """A hundred outcomes cost no sync of their own; the decision after them covers all."""
     disk = FaultyDisk()
-    journal = open_journal(state, disk=disk, bounds=Bounds(sync_lag_s=60))
+    journal = open_journal(state, disk=disk, bounds=JournalBounds(sync_lag_s=60))
     lazy = [journal.append("outcome", outcome(), lazy=True) for _ in range(100)]
     await journal.durable(journal.append("decision", decision()))
 
@@ -321,7 +321,7 @@ async def test_lazy_records_ride_on_the_next_sync(state: Path) -> None:
 async def test_closing_syncs_what_is_lazy(state: Path) -> None:
     """A clean stop leaves nothing in the kernel's hands."""
     disk = FaultyDisk()
-    journal = open_journal(state, disk=disk, bounds=Bounds(sync_lag_s=60))
+    journal = open_journal(state, disk=disk, bounds=JournalBounds(sync_lag_s=60))
     seq = journal.append("outcome", outcome(), lazy=True)
     await journal.close()
 
@@ -363,7 +363,7 @@ async def test_who_hears_of_a_sync_and_breaks_keeps_nobody_waiting(state: Path) 
 async def test_a_full_queue_refuses_and_burns_no_seq(state: Path) -> None:
     """By count and by bytes; the next record that is taken follows the last one that was."""
     disk = HeldDisk()
-    journal = open_journal(state, disk=disk, bounds=Bounds(queue_records_max=8, queue_bytes_max=1500))
+    journal = open_journal(state, disk=disk, bounds=JournalBounds(queue_records_max=8, queue_bytes_max=1500))
     journal.append("a", {})
     await asyncio.to_thread(disk.is_syncing.wait, 5)
     last = [journal.append("b", {}) for _ in range(8)][-1]
@@ -381,7 +381,7 @@ async def test_a_full_queue_refuses_and_burns_no_seq(state: Path) -> None:
 async def test_a_queue_is_full_by_bytes_too(state: Path) -> None:
     """One large record is always taken, a second one waits for the disk."""
     disk = HeldDisk()
-    journal = open_journal(state, disk=disk, bounds=Bounds(queue_bytes_max=4096))
+    journal = open_journal(state, disk=disk, bounds=JournalBounds(queue_bytes_max=4096))
     journal.append("a", {})
     await asyncio.to_thread(disk.is_syncing.wait, 5)
     journal.append("large", {"text": "x" * 10_000})
@@ -396,7 +396,7 @@ async def test_a_queue_is_full_by_bytes_too(state: Path) -> None:
 async def test_room_leaves_a_quarter_to_outcomes_and_cancels(state: Path) -> None:
     """New orders are refused before the settlement of old ones could not be recorded."""
     disk = HeldDisk()
-    journal = open_journal(state, disk=disk, bounds=Bounds(queue_records_max=8))
+    journal = open_journal(state, disk=disk, bounds=JournalBounds(queue_records_max=8))
     journal.append("a", {})
     await asyncio.to_thread(disk.is_syncing.wait, 5)
     assert journal.has_room(6)
@@ -437,7 +437,7 @@ async def test_a_closed_journal_takes_nothing(state: Path) -> None:
 
 def test_records_are_in_order_when_several_threads_append(state: Path) -> None:
     """Each thread's records keep their order, and the chain holds."""
-    journal = open_journal(state, bounds=Bounds(segment_bytes_max=5000))
+    journal = open_journal(state, bounds=JournalBounds(segment_bytes_max=5000))
 
     def work(name: str) -> None:
         for n in range(50):
@@ -584,7 +584,7 @@ def test_a_start_on_a_disk_that_cannot_record_the_recovery_takes_no_record(state
 def test_a_disk_that_hangs_does_not_hang_the_shutdown(state: Path) -> None:
     """The lock stays taken: the thread may still write."""
     disk = HeldDisk()
-    journal = open_journal(state, disk=disk, bounds=Bounds(close_timeout_s=0.01))
+    journal = open_journal(state, disk=disk, bounds=JournalBounds(close_timeout_s=0.01))
     journal.append("a", {})
     journal.shut()
 

@@ -11,7 +11,7 @@ from guard.limits import (
     Staging,
     State,
     end_order,
-    missing,
+    missing_counters,
     reserve,
     restore,
     set_targets,
@@ -110,7 +110,7 @@ def test_counters_built_beside_the_ledger_are_told_of_it() -> None:
         pass
     spends(state, "next", cell_of(DAYS_KEPT + 1))
     rest = staging.rest()
-    assert rest == missing(state, other)
+    assert rest == missing_counters(state, other)
     assert rest.counters == (cell_of(0),)
 
 

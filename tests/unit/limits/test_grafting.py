@@ -10,20 +10,20 @@ from guard.limits import (
     Opening,
     State,
     Worth,
-    apart,
     end_order,
     graft,
     grafting,
-    missing,
-    pieces,
+    merge_grafts,
+    missing_counters,
     post,
     reserve,
     set_targets,
     settle,
-    together,
+    split_graft,
+    split_long_logs,
     used,
 )
-from guard.limits.grafting import Held, Moved
+from guard.limits.grafting import Held, StepClaims
 from guard.limits.state import LogPart
 from guard.terms import Account, Claim, Env, Outcome, Verdict
 from tests.support.dump import dump
@@ -75,7 +75,7 @@ class Worlds:
 
     def swap(self, *, t_us: int) -> None:
         """From now on the new policies are in force: there is one ledger."""
-        graft(self.old, missing(self.old, self.other), t_us=t_us)
+        graft(self.old, missing_counters(self.old, self.other), t_us=t_us)
         self.swapped = True
 
 
@@ -135,7 +135,7 @@ def test_twice_is_once_and_nothing_is_lowered() -> None:
     opening = Opening("b", new(40), holder="b", key="bot", account=ACCOUNT)
     reserve(other, opening, t_us=2)
     reserve(state, Opening("b", OLD, holder="b", key="bot", account=ACCOUNT), t_us=2)
-    found = missing(state, other)
+    found = missing_counters(state, other)
     assert found.counters == (MONEY, RATE)
     graft(state, found, t_us=2)
     once = dump(state)
@@ -144,7 +144,7 @@ def test_twice_is_once_and_nothing_is_lowered() -> None:
     assert dump(state) == once
     assert used(state, MONEY, t_us=2) == 340
     assert used(state, RATE, t_us=2, window_ms=60_000) == 2
-    assert missing(state, other).counters == ()
+    assert missing_counters(state, other).counters == ()
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_stamps_of_both_stand(here: list[int], there: list[int], together: list[
     for each, stamps in ((state, here), (other, there)):
         for t_us in stamps:
             post(each, (Claim("rate", RATE, 1, window_ms=60_000),), t_us=t_us)
-    found = missing(state, other)
+    found = missing_counters(state, other)
     graft(state, found, t_us=5)
     assert [stamp for log in state.logs.values() for stamp in log.stamps] == together
     assert found.is_empty == (together == here)
@@ -177,9 +177,9 @@ def test_what_no_window_counts_any_more_is_not_told() -> None:
     state, other = State(), State()
     post(other, (Claim("rate", RATE, 1, window_ms=300_000),), t_us=1)
     post(state, (), t_us=300_000_000)
-    assert missing(state, other).counters == (RATE,)
+    assert missing_counters(state, other).counters == (RATE,)
     post(state, (), t_us=300_000_001)
-    assert missing(state, other).is_empty
+    assert missing_counters(state, other).is_empty
 
 
 def test_what_has_ended_since_is_left_out() -> None:
@@ -187,7 +187,7 @@ def test_what_has_ended_since_is_left_out() -> None:
     state, other = State(), State()
     reserve(state, Opening("a", OLD, holder="a", key="bot", account=ACCOUNT), t_us=1)
     reserve(other, Opening("a", new(5), holder="a", key="bot", account=ACCOUNT), t_us=1)
-    found = missing(state, other)
+    found = missing_counters(state, other)
     settle(state, "a", Outcome(Verdict.REFUSED), t_us=2)
     graft(state, found, t_us=3)
 
@@ -202,7 +202,7 @@ def test_a_window_is_forgotten_once_whether_it_was_kept_already_or_not(is_known:
     if is_known:
         post(state, mark, t_us=1)
     post(other, mark, t_us=2)
-    graft(state, missing(state, other), t_us=3)
+    graft(state, missing_counters(state, other), t_us=3)
     assert used(state, RATE, t_us=3, window_ms=1_000) == 1 + is_known
     for turn in range(9):
         opening = Opening(f"x{turn}", OLD, holder=f"x{turn}", key="bot", account=ACCOUNT)
@@ -220,7 +220,7 @@ def test_what_ended_orders_spent_is_told_where_it_is_more(spent: int, counters: 
         settle(each, "a", Outcome(Verdict.ACCEPTED), t_us=2)
         end_order(each, "a", t_us=3)
 
-    assert missing(state, other).counters == counters
+    assert missing_counters(state, other).counters == counters
 
 
 @pytest.mark.parametrize(("orders", "sizes"), [(0, [0]), (1, [1]), (2, [2]), (3, [2, 1]), (4, [2, 2]), (5, [2, 2, 1])])
@@ -230,11 +230,11 @@ def test_parts_are_full_but_for_the_last(orders: int, sizes: list[int]) -> None:
     for place in range(orders):
         reserve(state, Opening(f"{place}", OLD, holder=f"{place}", key="bot", account=ACCOUNT), t_us=1)
         reserve(other, Opening(f"{place}", new(1), holder=f"{place}", key="bot", account=ACCOUNT), t_us=1)
-    whole: Graft = missing(state, other)
+    whole: Graft = missing_counters(state, other)
 
-    parts = list(apart(whole, size=2, stamps=2))
+    parts = list(split_graft(whole, size=2, stamps=2))
     assert [len(part.holders) for part in parts] == sizes
-    assert together(parts) == whole
+    assert merge_grafts(parts) == whole
 
 
 @pytest.mark.parametrize("stamps", [1, 2, 3, 4, 5])
@@ -242,27 +242,27 @@ def test_a_long_log_comes_in_pieces_that_are_it_together(monkeypatch: pytest.Mon
     """Each piece is short enough for a record; the last part is what is left, also where that is nothing."""
     monkeypatch.setattr(grafting, "PIECE_STAMPS", 2)
     whole = Graft(spent={MONEY: 1}, logs={"r": LogPart(list(range(stamps)), 60), "s": LogPart([7], 60)})
-    for parts in (list(pieces(whole)), list(apart(whole, size=2, stamps=2))):
-        assert together(parts) == whole
+    for parts in (list(split_long_logs(whole)), list(split_graft(whole, size=2, stamps=2))):
+        assert merge_grafts(parts) == whole
         told = [
             *(part.logs.values() for part in parts),
             *([LogPart(s, 0) for s in part.more.values()] for part in parts),
         ]
         assert max(len(log.stamps) for logs in told for log in logs) <= 2
-    assert together([*pieces(whole), *pieces(whole)]) == whole
+    assert merge_grafts([*split_long_logs(whole), *split_long_logs(whole)]) == whole
 
 
 def test_stamps_without_those_before_them_do_not_fit() -> None:
     """Their log was told by no part: to take them for all of it would count too little."""
     with pytest.raises(ValueError, match="r: stamps come without those before them"):
-        together([Graft(more={"r": [2]})])
+        merge_grafts([Graft(more={"r": [2]})])
 
 
 @pytest.mark.parametrize(
     "found",
     [
         Graft(holders={"o": Held((MONEY,), (1,), "s")}),
-        Graft(steps={"s": Moved((), ())}),
+        Graft(steps={"s": StepClaims((), ())}),
         Graft(spent={MONEY: 1}),
         Graft(logs={"r": LogPart([1], 60)}),
         Graft(more={"r": [1]}),
@@ -281,7 +281,7 @@ def test_stamps_that_are_put_in_do_not_narrow_what_is_kept() -> None:
     state, other = State(), State()
     post(state, (hour,), t_us=1)
     post(other, (minute,), t_us=1_800_000_000)
-    graft(state, missing(state, other), t_us=1_800_000_000)
+    graft(state, missing_counters(state, other), t_us=1_800_000_000)
 
     assert list(state.logs[RATE].stamps) == [1, 1_800_000_000]
     assert used(state, RATE, t_us=1_800_000_001, window_ms=3_600_000) == 2

@@ -6,9 +6,9 @@ from guard.limits import (
     Opening,
     State,
     change_in_flight,
+    check_claims,
     end_order,
     find_slot,
-    look,
     post,
     reserve,
     set_targets,
@@ -325,7 +325,7 @@ def test_what_was_given_back_fits_again() -> None:
     claims = (sums("spend", "a", 100, 100), rate("r", 1, 60), once("o", 60), slot("k"))
     reserve(state, new_order("a", *claims), t_us=0)
     settle(state, "a", NOT_SENT, t_us=1)
-    assert look(state, claims, t_us=1) == Granted((0, 0, 0, 0))
+    assert check_claims(state, claims, t_us=1) == Granted((0, 0, 0, 0))
 
 
 @pytest.mark.parametrize("word", [ACCEPTED, REFUSED, NOT_SENT])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from guard.limits import State, advance, free_in_us, look, post, reserve, settle, used
+from guard.limits import State, advance, check_claims, free_in_us, post, reserve, settle, used
 from guard.terms import Claim, Full, Granted, Shortfall, Taken
 from tests.support.dump import dump
 from tests.support.ledger import ACCEPTED, SECOND, UNKNOWN, change, new_order, once, rate, slot, sums
@@ -12,7 +12,7 @@ def test_what_fits_is_granted_with_what_was_used() -> None:
     """Reaching the cap exactly fits; `used` is one number a claim."""
     state = State(sums={"a": 60})
     claims = (sums("spend", "a", 40, 100), rate("r", 1, 1), slot("s"), sums("count", "n", 1))
-    assert look(state, claims, t_us=0) == Granted((60, 0, 0, 0))
+    assert check_claims(state, claims, t_us=0) == Granted((60, 0, 0, 0))
 
 
 def test_every_claim_that_does_not_fit_is_named() -> None:
@@ -20,7 +20,7 @@ def test_every_claim_that_does_not_fit_is_named() -> None:
     state = State(sums={"a": 61, "n": 5})
     post(state, (rate("r", None, 10),), t_us=3 * SECOND)
     claims = (sums("spend", "a", 40, 100), sums("working", "w", 1, 1), rate("r", 1, 10), sums("count", "n", 1, 5))
-    assert look(state, claims, t_us=4 * SECOND) == Full(
+    assert check_claims(state, claims, t_us=4 * SECOND) == Full(
         (61, 0, 1, 5), (Shortfall(0, 61), Shortfall(2, 1, 13 * SECOND), Shortfall(3, 5))
     )
 
@@ -28,7 +28,7 @@ def test_every_claim_that_does_not_fit_is_named() -> None:
 def test_without_a_cap_nothing_is_refused() -> None:
     """A cancel counts and passes."""
     state = State(sums={"a": 10**15})
-    assert look(state, (sums("spend", "a", 10**15), rate("r", None, 1)), t_us=0) == Granted((10**15, 0))
+    assert check_claims(state, (sums("spend", "a", 10**15), rate("r", None, 1)), t_us=0) == Granted((10**15, 0))
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_without_a_cap_nothing_is_refused() -> None:
 )
 def test_a_cap_of_zero_refuses_always(claim: Claim) -> None:
     """A limit of 0 allows nothing, and no time makes room."""
-    assert look(State(), (claim,), t_us=0) == Full((0,), (Shortfall(0, 0, None),))
+    assert check_claims(State(), (claim,), t_us=0) == Full((0,), (Shortfall(0, 0, None),))
 
 
 def test_the_holders_own_part_is_left_out() -> None:
@@ -44,9 +44,9 @@ def test_the_holders_own_part_is_left_out() -> None:
     state = State()
     reserve(state, new_order("o", sums("spend", "a", 60, 100)), t_us=0)
     reserve(state, new_order("p", sums("spend", "a", 30, 100)), t_us=0)
-    assert look(state, (sums("spend", "a", 70, 100),), t_us=0, holder="o") == Granted((30,))
-    assert look(state, (sums("spend", "a", 71, 100),), t_us=0, holder="o") == Full((30,), (Shortfall(0, 30),))
-    assert look(state, (sums("spend", "a", 10, 100),), t_us=0, holder="nobody") == Granted((90,))
+    assert check_claims(state, (sums("spend", "a", 70, 100),), t_us=0, holder="o") == Granted((30,))
+    assert check_claims(state, (sums("spend", "a", 71, 100),), t_us=0, holder="o") == Full((30,), (Shortfall(0, 30),))
+    assert check_claims(state, (sums("spend", "a", 10, 100),), t_us=0, holder="nobody") == Granted((90,))
 
 
 def test_other_cells_count_against_the_cap() -> None:
@@ -55,7 +55,7 @@ def test_other_cells_count_against_the_cap() -> None:
     post(state, (rate("orders", None, 10),), t_us=1)
     post(state, (rate("changes", None, 10),), t_us=2)
     claims = (sums("spend", "day", 21, 100, "gtc"), rate("orders", 2, 10, "changes"))
-    assert look(state, claims, t_us=3) == Full((80, 2), (Shortfall(0, 80), Shortfall(1, 2, 10 * SECOND + 1)))
+    assert check_claims(state, claims, t_us=3) == Full((80, 2), (Shortfall(0, 80), Shortfall(1, 2, 10 * SECOND + 1)))
 
 
 def test_one_rate_cell_is_looked_at_through_each_window() -> None:
@@ -65,7 +65,7 @@ def test_one_rate_cell_is_looked_at_through_each_window() -> None:
         post(state, (rate("r", None, 30),), t_us=t_s * SECOND)
     claims = (rate("r", 3, 30), rate("r", 2, 5), rate("r", 9, 1))
     expected = Full((3, 2, 1), (Shortfall(0, 3, 30 * SECOND), Shortfall(1, 2, 13 * SECOND)))
-    assert look(state, claims, t_us=9 * SECOND) == expected
+    assert check_claims(state, claims, t_us=9 * SECOND) == expected
 
 
 def test_a_tightened_cap_is_free_only_when_enough_have_left() -> None:
@@ -73,8 +73,8 @@ def test_a_tightened_cap_is_free_only_when_enough_have_left() -> None:
     state = State()
     for t_s in (0, 1, 2):
         post(state, (rate("r", None, 10),), t_us=t_s * SECOND)
-    assert look(state, (rate("r", 1, 10),), t_us=2 * SECOND) == Full((3,), (Shortfall(0, 3, 12 * SECOND),))
-    assert look(state, (rate("r", 1, 10),), t_us=12 * SECOND) == Granted((0,))
+    assert check_claims(state, (rate("r", 1, 10),), t_us=2 * SECOND) == Full((3,), (Shortfall(0, 3, 12 * SECOND),))
+    assert check_claims(state, (rate("r", 1, 10),), t_us=12 * SECOND) == Granted((0,))
 
 
 def test_a_slot_answers_alone() -> None:
@@ -83,15 +83,15 @@ def test_a_slot_answers_alone() -> None:
     reserve(state, new_order("o", slot("k", "d1")), t_us=0)
     settle(state, "o", ACCEPTED, t_us=1)
     claims = (sums("spend", "a", 1, 100), slot("free"), slot("k", "d2"))
-    assert look(state, claims, t_us=2) == Taken("d1", "o")
+    assert check_claims(state, claims, t_us=2) == Taken("d1", "o")
 
 
 def test_a_duplicate_does_not_fit_until_its_window_is_over() -> None:
     """The same order again is a full claim with the exact time at which it passes."""
     state = State()
     reserve(state, new_order("o", once("same", 5)), t_us=0)
-    assert look(state, (once("same", 5),), t_us=SECOND) == Full((1,), (Shortfall(0, 1, 5 * SECOND),))
-    assert look(state, (once("same", 5),), t_us=5 * SECOND) == Granted((0,))
+    assert check_claims(state, (once("same", 5),), t_us=SECOND) == Full((1,), (Shortfall(0, 1, 5 * SECOND),))
+    assert check_claims(state, (once("same", 5),), t_us=5 * SECOND) == Granted((0,))
 
 
 def test_an_unknown_order_still_uses_its_room() -> None:
@@ -99,13 +99,13 @@ def test_an_unknown_order_still_uses_its_room() -> None:
     state = State()
     reserve(state, new_order("o", sums("spend", "a", 100, 100)), t_us=0)
     settle(state, "o", UNKNOWN, t_us=1)
-    assert look(state, (sums("spend", "a", 1, 100),), t_us=1) == Full((100,), (Shortfall(0, 100),))
+    assert check_claims(state, (sums("spend", "a", 1, 100),), t_us=1) == Full((100,), (Shortfall(0, 100),))
 
 
 def test_two_claims_on_one_sum_are_a_bug() -> None:
     """The caller folds them to the tighter cap first."""
     with pytest.raises(AssertionError, match="two claims on one cell: a"):
-        look(State(), (sums("spend", "a", 1, 5), sums("spend", "a", 1, 9)), t_us=0)
+        check_claims(State(), (sums("spend", "a", 1, 5), sums("spend", "a", 1, 9)), t_us=0)
 
 
 def test_pitfall_5_a_look_changes_nothing() -> None:
@@ -117,8 +117,8 @@ def test_pitfall_5_a_look_changes_nothing() -> None:
     reserve(state, change("m", "o", sums("spend", "a", 4, 5)), t_us=SECOND)
     before, raw = dump(state), repr(state)
     for t_us in (0, SECOND, 10**12):
-        look(state, claims, t_us=t_us)
-        look(state, claims, t_us=t_us, holder="o")
+        check_claims(state, claims, t_us=t_us)
+        check_claims(state, claims, t_us=t_us, holder="o")
         used(state, "r", t_us=t_us, window_ms=1000)
     assert dump(state) == before
     assert repr(state) == raw
@@ -152,7 +152,7 @@ def test_pitfall_8_what_has_left_does_not_come_back() -> None:
     state = State()
     post(state, (rate("r", None, 10),), t_us=0)
     advance(state, t_us=20 * SECOND)
-    assert look(state, (rate("r", 1, 10),), t_us=5 * SECOND) == Granted((0,))
+    assert check_claims(state, (rate("r", 1, 10),), t_us=5 * SECOND) == Granted((0,))
 
 
 def test_pitfall_8_a_clock_that_goes_backwards_stands_still() -> None:
@@ -161,5 +161,5 @@ def test_pitfall_8_a_clock_that_goes_backwards_stands_still() -> None:
     post(state, (rate("r", None, 10),), t_us=100 * SECOND)
     post(state, (rate("r", None, 10),), t_us=50 * SECOND)
     assert list(state.logs["r"].stamps) == [100 * SECOND, 100 * SECOND]
-    assert look(state, (rate("r", 2, 10),), t_us=0) == Full((2,), (Shortfall(0, 2, 110 * SECOND),))
+    assert check_claims(state, (rate("r", 2, 10),), t_us=0) == Full((2,), (Shortfall(0, 2, 110 * SECOND),))
     assert used(state, "r", t_us=0, window_ms=10_000) == 2

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.limits import Rates, State, look, post, rates_of, told_of
+from guard.limits import RateClaims, State, check_claims, post, ratelimit_fields, rates_of
 from guard.terms import Claim, Full
 
 SECOND = 1_000_000
@@ -28,9 +28,9 @@ def test_what_was_looked_over_once_counts_and_is_told_like_any_other_claims(
     """The same answer to each look, the same stamps, the same words."""
     rates, one, other = rates_of(claims), State(), State()
     assert rates == claims
-    assert rates.told == told_of(claims)
+    assert rates.fields == ratelimit_fields(claims)
     for t_s in times_s:
-        assert look(one, rates, t_us=t_s * SECOND) == look(other, claims, t_us=t_s * SECOND)
+        assert check_claims(one, rates, t_us=t_s * SECOND) == check_claims(other, claims, t_us=t_s * SECOND)
         post(one, rates, t_us=t_s * SECOND)
         post(other, claims, t_us=t_s * SECOND)
         assert one == other
@@ -68,6 +68,6 @@ def test_what_is_put_beside_them_is_looked_over_again() -> None:
     more = (rate("broker/3203/login", 1, 30), *rates)
     state = State()
     post(state, more, t_us=SECOND)
-    assert not isinstance(more, Rates)
+    assert not isinstance(more, RateClaims)
     assert set(state.logs) == {"reads/key=a", "broker/3203/login"}
-    assert isinstance(look(state, more, t_us=SECOND), Full)
+    assert isinstance(check_claims(state, more, t_us=SECOND), Full)

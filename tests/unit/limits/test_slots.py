@@ -2,7 +2,7 @@
 
 import pytest
 
-from guard.limits import State, bound_met, find_slot, reserve, restore, settle, slots, snapshot
+from guard.limits import State, find_slot, reserve, restore, settle, slot_bound_reached, slots, snapshot
 from guard.terms import Outcome
 from tests.support.ledger import ACCEPTED, NOT_SENT, REFUSED, SECOND, UNKNOWN, change, new_order, slot
 
@@ -108,11 +108,11 @@ def test_slots_are_bounded_and_an_expired_one_makes_room(monkeypatch: pytest.Mon
     monkeypatch.setattr(slots, "EACH_MIN", 0)
     state = State()
     for name in ("a", "b"):
-        assert bound_met(state, name, t_us=0) is None
+        assert slot_bound_reached(state, name, t_us=0) is None
         fill(state, name)
-    assert bound_met(state, "c", t_us=60 * SECOND - 1) == 2
-    assert bound_met(state, "a", t_us=0) is None
-    assert bound_met(state, "c", t_us=60 * SECOND) is None
+    assert slot_bound_reached(state, "c", t_us=60 * SECOND - 1) == 2
+    assert slot_bound_reached(state, "a", t_us=0) is None
+    assert slot_bound_reached(state, "c", t_us=60 * SECOND) is None
     reserve(state, new_order("c", slot("c")), t_us=60 * SECOND)
     assert set(state.slots) == {"c"}
     assert state.kept == {"c": 1}
@@ -134,11 +134,11 @@ def test_one_key_cannot_take_what_others_need(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(slots, name, number)
     state = State()
     fill(state, "key=odd|1", "key=odd|2", "key=odd|3")
-    assert (bound_met(state, "key=odd|4", t_us=1), bound_met(state, "key=bot|1", t_us=1)) == (3, None)
+    assert (slot_bound_reached(state, "key=odd|4", t_us=1), slot_bound_reached(state, "key=bot|1", t_us=1)) == (3, None)
     fill(state, "key=two|1", "key=two|2", "key=bot|1")
-    assert (bound_met(state, "key=two|3", t_us=1), bound_met(state, "key=bot|2", t_us=1)) == (5, None)
+    assert (slot_bound_reached(state, "key=two|3", t_us=1), slot_bound_reached(state, "key=bot|2", t_us=1)) == (5, None)
     fill(state, "key=bot|2")
-    assert bound_met(state, "key=bot|3", t_us=1) == 5
+    assert slot_bound_reached(state, "key=bot|3", t_us=1) == 5
     assert state.kept == {"key=odd": 3, "key=two": 2, "key=bot": 2}
 
     assert restore(snapshot(state)).kept == state.kept

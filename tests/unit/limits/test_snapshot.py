@@ -13,10 +13,10 @@ from guard.limits import (
     State,
     TradingRule,
     Worth,
+    check_claims,
     end_order,
     find_order,
     find_slot,
-    look,
     note_currency,
     owner_of,
     post,
@@ -143,8 +143,8 @@ def test_life_goes_on_alike_in_both() -> None:
 
     assert dump(one) == dump(two)
     claims = (slot("key/39", "other"), rate("r", 30, 90))
-    assert look(one, claims, t_us=54 * SECOND) == look(two, claims, t_us=54 * SECOND)
-    assert isinstance(look(two, claims, t_us=54 * SECOND), Taken)
+    assert check_claims(one, claims, t_us=54 * SECOND) == check_claims(two, claims, t_us=54 * SECOND)
+    assert isinstance(check_claims(two, claims, t_us=54 * SECOND), Taken)
     assert find_order(one, REAL, order_id="9", order_id_ex=None) == find_order(
         two, REAL, order_id="9", order_id_ex=None
     )

@@ -18,12 +18,12 @@ from guard.limits import (
     TradingRule,
     Worth,
     adopt,
-    apart,
     days,
     end_order,
     fill_ended,
     graft,
-    missing,
+    merge_grafts,
+    missing_counters,
     note_filled,
     note_order_ids,
     post,
@@ -32,7 +32,7 @@ from guard.limits import (
     set_targets,
     set_trading,
     settle,
-    together,
+    split_graft,
 )
 from guard.limits import staging as module
 from guard.limits.state import touch
@@ -177,7 +177,7 @@ def test_built_in_slices_it_is_what_grafting_at_once_makes_of_it(seed: int, monk
         past.step()
 
     was = deepcopy(past.state)
-    once = at_once(deepcopy(was), missing(was, past.other), t_us=past.at_us)
+    once = at_once(deepcopy(was), missing_counters(was, past.other), t_us=past.at_us)
     rest = staging.rest()
     assert told(past.state) == told(was)  # nothing is in force yet
     on_record = [msgspec.json.decode(msgspec.json.encode(part), type=Graft) for part in (*parts, rest)]
@@ -186,7 +186,7 @@ def test_built_in_slices_it_is_what_grafting_at_once_makes_of_it(seed: int, monk
 
     assert list(before) == list(was.holders)
     assert told(past.state) == told(once)
-    assert told(past.state) == told(at_once(was, together(on_record), t_us=past.at_us))
+    assert told(past.state) == told(at_once(was, merge_grafts(on_record), t_us=past.at_us))
     assert (past.state.touched, past.other.touched) == (None, None)
 
 
@@ -213,7 +213,7 @@ def test_a_stamp_that_goes_in_the_last_moment_is_missing_again(what: str) -> Non
         set_trading(state, TradingRule("active", keys=("bot0",)), t_us=9)
     rest = staging.rest()
 
-    assert rest == missing(state, other)
+    assert rest == missing_counters(state, other)
     assert rest.counters == (cell,)
 
 
@@ -240,7 +240,7 @@ def test_stamps_are_told_before_the_step_of_the_change() -> None:
     assert [(cell, list(state.logs[cell].stamps)) for cell in RATES[:2]] == [
         (cell, [7, 8, 9, 10]) for cell in RATES[:2]
     ]
-    assert told(state) == told(at_once(was, together(parts), t_us=11))
+    assert told(state) == told(at_once(was, merge_grafts(parts), t_us=11))
     post(state, a_rate("another"), t_us=200_000_000)
     assert set(state.logs) == {"another"}, "what nobody counts any more is forgotten as ever"
 
@@ -251,13 +251,13 @@ def test_stamps_that_were_told_are_taken_back(passed_us: int) -> None:
     state, other = State(), State()
     reserve(other, Opening("a", a_rate(RATES[0]), holder="a", account=ACCOUNT), t_us=7)
     staging, parts = staged(state, other)
-    assert together(parts).logs[RATES[0]].stamps == [7]
+    assert merge_grafts(parts).logs[RATES[0]].stamps == [7]
     if not passed_us:
         settle(other, "a", Outcome(Verdict.NOT_SENT), t_us=8)
     was, t_us = deepcopy(state), 9 + passed_us
     rest = staging.rest()
     _ = staging.take_over(rest, t_us=t_us)
-    for ledger in (state, at_once(was, together((*parts, rest)), t_us=t_us)):
+    for ledger in (state, at_once(was, merge_grafts((*parts, rest)), t_us=t_us)):
         assert (ledger.logs, ledger.due, ledger.turns) == ({}, {}, [])
 
 
@@ -267,7 +267,7 @@ def test_what_looks_further_back_itself_is_left_to_the_step() -> None:
     post(state, (Claim("rate", RATES[0], 1, window_ms=300_000),), t_us=2)
     post(other, a_rate(RATES[0]), t_us=1)
     staging, parts = staged(state, other)
-    assert together(parts).logs == {}
+    assert merge_grafts(parts).logs == {}
     assert list(staging.rest().logs) == [RATES[0]]
 
 
@@ -278,7 +278,7 @@ def test_a_long_log_that_goes_on_is_told_once_before_the_step(monkeypatch: pytes
     for t_us in range(1, 4):
         post(other, a_rate(RATES[0]), t_us=t_us)
     staging, parts = staged(state, other)
-    assert together(parts).logs[RATES[0]].stamps == [1, 2, 3]
+    assert merge_grafts(parts).logs[RATES[0]].stamps == [1, 2, 3]
     for t_us in range(4, 8):
         post(other, a_rate(RATES[0]), t_us=t_us)
         parts.append(staging.build_again())
@@ -286,7 +286,7 @@ def test_a_long_log_that_goes_on_is_told_once_before_the_step(monkeypatch: pytes
     was, rest = deepcopy(state), staging.rest()
     assert rest.logs[RATES[0]].stamps == [*range(1, 8)]
     _ = staging.take_over(rest, t_us=7)
-    assert told(state) == told(at_once(was, together((*parts, rest)), t_us=7))
+    assert told(state) == told(at_once(was, merge_grafts((*parts, rest)), t_us=7))
 
 
 def test_a_shadow_that_is_forgotten_meanwhile_is_not_gone_on_from() -> None:
@@ -384,8 +384,8 @@ def test_parts_are_the_whole(seed: int) -> None:
     past = Past(seed)
     for _ in range(60):
         past.step()
-    whole = missing(past.state, past.other)
-    parts = list(apart(whole, size=4, stamps=1))
-    assert together(parts) == whole
+    whole = missing_counters(past.state, past.other)
+    parts = list(split_graft(whole, size=4, stamps=1))
+    assert merge_grafts(parts) == whole
     assert not any(part.spent or part.steps for part in parts[:-1])
     assert all(len(part.holders) <= 4 and len(part.logs) <= 1 for part in parts)

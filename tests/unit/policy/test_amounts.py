@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from guard.codes import Code
-from guard.policy.amounts import Amounts, Met, amounts_of, currency_of_tag
+from guard.policy.amounts import MetCap, MoneyCaps, amounts_of, currency_of_tag
 from guard.policy.fx import Fx, fx_of
 from guard.terms import Missing, Money
 
@@ -20,7 +20,7 @@ def rates(**pairs: str) -> Fx:
     return found
 
 
-def met(caps: Amounts, amount: str, currency: str) -> tuple[Met, ...]:
+def met(caps: MoneyCaps, amount: str, currency: str) -> tuple[MetCap, ...]:
     """Every cap that an amount meets."""
     found = caps.meet(Money(Decimal(amount), currency), wall=NOON)
     assert isinstance(found, tuple)
@@ -80,7 +80,7 @@ def test_without_a_way_the_rate_is_missing(fx: str | None) -> None:
 
 def test_a_keys_own_amount_stands_in_every_currency() -> None:
     """Each by itself, whatever rates there are."""
-    (one,) = met(Amounts(in_each=Decimal(5)), "6", "JPY")
+    (one,) = met(MoneyCaps(in_each=Decimal(5)), "6", "JPY")
 
     assert (one.cap, one.tag, one.fits) == (Decimal(5), "JPY", False)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.policy.changed import Changed, beside_fills, carried
-from guard.policy.fills import Whole
+from guard.policy.fills import WholeClaim
 from guard.terms import Claim
 
 UNIT = 10_000
@@ -64,7 +64,11 @@ def test_exits_are_what_is_left() -> None:
 @given(value=numbers, was=numbers, amount=st.integers(1, 10**9))
 def test_what_is_not_asked_goes_with_the_change(value: int, was: int, amount: int) -> None:
     """In proportion, rounded up; what is of another day of the same measure is left behind, of another currency not."""
-    wholes = {DAY: Whole(amount, Decimal(was)), OPEN: Whole(amount, Decimal(was)), "open_orders/key=bot": Whole(1)}
+    wholes = {
+        DAY: WholeClaim(amount, Decimal(was)),
+        OPEN: WholeClaim(amount, Decimal(was)),
+        "open_orders/key=bot": WholeClaim(1),
+    }
     changed = Changed(Decimal(1), Decimal(value), Decimal(1))
     kinds = {DAY: "spend", OPEN: "working", "open_orders/key=bot": "count"}
     tomorrow = DAY.replace("23", "24")
@@ -80,6 +84,6 @@ def test_what_cannot_be_valued_is_never_less_than_it_was() -> None:
     """Without a value the quantity tells whether it became larger."""
     for qty, amount in ((50, 700), (100, 700), (200, 1_400)):
         changed = Changed(Decimal(qty), None, Decimal(100))
-        assert [c.amount for c in carried({OPEN: Whole(700)}, {OPEN: "working"}, changed, named=frozenset())] == [
+        assert [c.amount for c in carried({OPEN: WholeClaim(700)}, {OPEN: "working"}, changed, named=frozenset())] == [
             amount
         ]

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from guard.policy.diff import compare, verdict
-from guard.policy.rows import Row
+from guard.policy.rows import RuleRow
 from guard.policy.schema import FX, HOURS, TABLES, FxTable
 from guard.policy.table import BY_PATH, ROWS
 from tests.support.policy import policies
@@ -189,7 +189,7 @@ def test_a_row_knows_its_table_and_key() -> None:
 
     assert (row.table, row.key) == ("orders", "max_value")
     assert (BY_PATH["hours"].table, BY_PATH["hours"].key) == ("hours", "")
-    assert isinstance(msgspec.structs.replace(row, says="x"), Row)
+    assert isinstance(msgspec.structs.replace(row, says="x"), RuleRow)
 
 
 def test_what_is_only_watched_changes_no_answer() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.policy.fills import Progress, Whole, targets
+from guard.policy.fills import FillProgress, WholeClaim, targets
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 DAY = "daily_value/key=bot|HKD|2026-11-23@08:30 Asia/Hong_Kong"
@@ -19,16 +19,16 @@ EXITS = "exits/account=real:1|HK.00700|BUY"
 COUNT = "open_orders/key=bot"
 ORDERS = "orders_per_day/key=bot|2026-11-23@08:30 Asia/Hong_Kong"
 UNIT = 10_000
-WHOLE = Whole(20_000 * UNIT, Decimal(20_000), Decimal(200))  # 100 at 200
+WHOLE = WholeClaim(20_000 * UNIT, Decimal(20_000), Decimal(200))  # 100 at 200
 
 
-def progress(filled: int, average: str | None = None, **members: Any) -> Progress:
+def progress(filled: int, average: str | None = None, **members: Any) -> FillProgress:
     """So far of 100 at 200."""
     plain: dict[str, Any] = {"qty": Decimal(100), "price": Decimal(200), "at": NOW}
-    return Progress(**plain | {"filled": Decimal(filled), "average": average and Decimal(average)} | members)
+    return FillProgress(**plain | {"filled": Decimal(filled), "average": average and Decimal(average)} | members)
 
 
-def after(cell: str, so_far: Progress, *, whole: Whole = WHOLE, **held: int) -> int:
+def after(cell: str, so_far: FillProgress, *, whole: WholeClaim = WHOLE, **held: int) -> int:
     """What the cell holds afterwards, in the unit itself, exactly."""
     found = targets({cell: whole}, {cell: whole.amount} | held, so_far, market="HK")
     amount, left = divmod(found.get(cell, whole.amount), UNIT)
@@ -55,14 +55,14 @@ def after(cell: str, so_far: Progress, *, whole: Whole = WHOLE, **held: int) -> 
         (progress(30, "190", qty=Decimal(50), accepted=Fraction(50)), 9_700, 4_000),
     ],
 )
-def test_filled_value_and_rest(so_far: Progress, day: int, working: int) -> None:
+def test_filled_value_and_rest(so_far: FillProgress, day: int, working: int) -> None:
     """The day is charged what was filled and what may be; open value is what may be. The larger terms count."""
     assert (after(DAY, so_far), after(OPEN, so_far)) == (day, working)
 
 
 def test_exits_count_quantity() -> None:
     """A position is taken off by shares, not by money."""
-    whole = Whole(100 * UNIT)
+    whole = WholeClaim(100 * UNIT)
     assert after(EXITS, progress(30, "200"), whole=whole) == 70
     assert after(EXITS, progress(30, "200", is_over=True), whole=whole) == 0
 
@@ -70,7 +70,7 @@ def test_exits_count_quantity() -> None:
 @pytest.mark.parametrize("cell", [COUNT, ORDERS])
 def test_counts_stay(cell: str) -> None:
     """An order of the day stays one; an open one is freed by its end, not by its fills."""
-    assert targets({cell: Whole(1)}, {cell: 1}, progress(30, "200", is_over=True), market="HK") == {}
+    assert targets({cell: WholeClaim(1)}, {cell: 1}, progress(30, "200", is_over=True), market="HK") == {}
 
 
 def test_good_till_cancelled_fills_move_to_their_period() -> None:
@@ -100,8 +100,8 @@ def test_each_budget_that_returns_to_zero_at_its_own_time_is_charged_the_fills()
 @pytest.mark.parametrize(("over", "left"), [(False, 20_000), (True, 5_000)])
 def test_an_order_without_a_value_goes_by_quantity(*, over: bool, left: int) -> None:
     """Where nobody valued it, a quarter filled is a quarter."""
-    assert after(DAY, progress(25, "1", is_over=over), whole=Whole(20_000 * UNIT)) == left
-    assert after(DAY, progress(0, qty=Decimal(0), is_over=True), whole=Whole(20_000 * UNIT)) == 20_000
+    assert after(DAY, progress(25, "1", is_over=over), whole=WholeClaim(20_000 * UNIT)) == left
+    assert after(DAY, progress(0, qty=Decimal(0), is_over=True), whole=WholeClaim(20_000 * UNIT)) == 20_000
 
 
 prices = st.decimals("0.001", "999", places=3)
@@ -114,8 +114,8 @@ def test_the_truth_is_charged_and_told_twice_changes_nothing(
     """Never less than what the fills cost and the rest may; and nothing is left to write after it was written."""
     filled, (average, is_over) = min(qty, filled), fill
     amount = int(qty * price * UNIT)
-    wholes = {DAY: Whole(amount, qty * price, price), OPEN: Whole(amount, qty * price, price)}
-    so_far = Progress(Decimal(qty), Decimal(filled), NOW, price, average, is_over)
+    wholes = {DAY: WholeClaim(amount, qty * price, price), OPEN: WholeClaim(amount, qty * price, price)}
+    so_far = FillProgress(Decimal(qty), Decimal(filled), NOW, price, average, is_over)
     held = {DAY: amount, OPEN: amount}
     found = held | targets(wholes, held, so_far, market="HK")
     rest = Decimal(0) if is_over else (qty - filled) * price

@@ -12,7 +12,7 @@ from guard.codes import Code
 from guard.policy.budgets import MoneyBudget
 from guard.policy.notation import Reset
 from guard.policy.orders import MaxQty, MaxValue
-from guard.policy.plan import Validity, plan_of, thinned, validity_of, within_days
+from guard.policy.plan import Validity, plan_of, validity_of, within_days, without_implied
 from guard.policy.rule import Proposal
 from guard.terms import LEDGER_UNIT, Account, Effect, Env, Instrument, KeyLimits, Side
 from tests.support.policy import FRIDAY, PAPER, REAL, asked, caller, codes, order, policies
@@ -253,7 +253,7 @@ def test_of_limits_on_one_measure_the_tightest_is_left_for_an_order_in_its_curre
     rules, who = policies(text), caller(limits=limits)
     assert not codes(asked(rules, order("10", "0.1"), who=who))
     (alike,) = rules.plan(who, Env.REAL, REAL, wall=FRIDAY).passed.values()
-    assert len(alike.left.rules) == 2
+    assert len(alike.full.rules) == 2
 
     first, again = asked(policies(text), order("10", price), who=who), asked(rules, order("10", price), who=who)
     assert again.reasons == first.reasons
@@ -305,7 +305,7 @@ def test_a_limit_of_another_measure_is_left() -> None:
     for _ in range(2):
         assert len({claim.counter for claim in asked(rules, order("1", "1")).claims}) == len(sources)
     (alike,) = rules.plan(caller(), Env.REAL, REAL, wall=FRIDAY).passed.values()
-    assert len(alike.left.rules) == len(sources) + 1
+    assert len(alike.full.rules) == len(sources) + 1
 
 
 def test_the_memory_for_shapes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,7 +329,7 @@ def test_a_change_meets_the_thinned_rules_too() -> None:
 
 def test_nothing_is_thinned_to_nothing() -> None:
     """No policies, no rules; without expiries a plan holds for ever."""
-    assert thinned(()) == ()
+    assert without_implied(()) == ()
     assert plan_of(()).rules == ()
     assert validity_of((), FRIDAY).holds(FRIDAY + timedelta(days=10_000))
 

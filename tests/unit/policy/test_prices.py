@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from guard.codes import Code
-from guard.policy.prices import Seen, ValueTerms, age_text, seen
+from guard.policy.prices import SeenPrices, ValueTerms, age_text, seen
 from guard.terms import Missing, Quote, Side
 from tests.support.worlds import NOT_ASKED, quote
 
 BOOK = {"bid": "299", "ask": "301", "prev_close": "290"}
 
 
-def shown(prices: Quote, side: Side = Side.BUY, *, is_taker: bool = True) -> Seen:
+def shown(prices: Quote, side: Side = Side.BUY, *, is_taker: bool = True) -> SeenPrices:
     """The prices of a quote that is believed."""
     found = seen(prices, side=side, terms=ValueTerms(), is_taker=is_taker)
-    assert isinstance(found, Seen), found
+    assert isinstance(found, SeenPrices), found
     return found
 
 
@@ -69,7 +69,7 @@ def test_a_price_has_an_age(age_ms: int, *, is_fresh: bool) -> None:
     """Inclusive at the bound; the refusal names the datum and its age."""
     found = seen(quote(age_ms=age_ms), side=Side.BUY, terms=ValueTerms(), is_taker=True)
 
-    assert isinstance(found, Seen) is is_fresh
+    assert isinstance(found, SeenPrices) is is_fresh
     if isinstance(found, Missing):
         assert found.code is Code.PRICE_UNAVAILABLE
         assert found.message == "the price of HK.00700 is 5.1 s old; at most 5 s (reference.price_age_max_s)"
@@ -111,7 +111,7 @@ def test_any_age_is_believed_where_nothing_may_stop_the_order() -> None:
     """To count an exit an old price is better than none."""
     old = quote(age_ms=10**8, is_current=False)
 
-    assert isinstance(seen(old, side=Side.SELL, terms=ValueTerms(price_age_max_ms=None), is_taker=True), Seen)
+    assert isinstance(seen(old, side=Side.SELL, terms=ValueTerms(price_age_max_ms=None), is_taker=True), SeenPrices)
 
 
 def test_prices_are_picked_by_size_or_by_value() -> None:

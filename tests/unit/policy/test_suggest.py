@@ -9,21 +9,21 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from guard.policy.notation import CURRENCIES
-from guard.policy.suggest import RATIONALE_CHARS_MAX, Use, measures, percentile, policy_text, rounded_up
+from guard.policy.suggest import RATIONALE_CHARS_MAX, PastOrder, measures, percentile, policy_text, rounded_up
 from guard.terms import Effect, Money
 from tests.support.policy import doc
 
 MORNING = datetime(2026, 11, 20, 2, 0, tzinfo=UTC)
 
 
-def use(amount: int = 100, *, at_s: int = 0, key: str = "bot", effect: Effect = Effect.ORDER_NEW) -> Use:
+def use(amount: int = 100, *, at_s: int = 0, key: str = "bot", effect: Effect = Effect.ORDER_NEW) -> PastOrder:
     """A buy of one in Hong Kong."""
     wall = MORNING + timedelta(seconds=at_s)
     worth = Money(Decimal(amount), "HKD")
-    return Use(key, "real", effect, wall, "HK", "BUY", "NORMAL", "DAY", Decimal(1), worth)
+    return PastOrder(key, "real", effect, wall, "HK", "BUY", "NORMAL", "DAY", Decimal(1), worth)
 
 
-def numbers(*uses: Use) -> dict[str, tuple[int, int]]:
+def numbers(*uses: PastOrder) -> dict[str, tuple[int, int]]:
     """By key path: the largest number seen, and the suggested one."""
     return {found.path: (int(found.largest), int(found.value)) for found in measures(uses)}
 

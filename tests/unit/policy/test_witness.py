@@ -3,14 +3,14 @@
 import pytest
 
 from guard.codes import Code
-from guard.policy.diff import Change
+from guard.policy.diff import RuleChange
 from guard.policy.witness import confirmed
 from tests.support.policy import policies
 
 HK = '[instruments]\nmarkets = ["HK"]\n'
 
 
-def loosened(before: str, after: str, rule: str) -> Change:
+def loosened(before: str, after: str, rule: str) -> RuleChange:
     """The change of this rule."""
     (found,) = [change for change in confirmed(policies(before), policies(after)) if change.rule == rule]
     return found

@@ -15,7 +15,7 @@ import structlog
 from msgspec.structs import replace
 
 from guard.errors import JournalFault
-from guard.journal import Bounds, Journal, read_lines
+from guard.journal import Journal, JournalBounds, read_lines
 from guard.journal.runs import Run, runs
 from guard.journal.segments import segment_numbers
 from guard.journal.space import Marks
@@ -29,7 +29,7 @@ from tests.support.journal import decision, file_of
 from tests.support.signed import verdict
 from tests.unit.recovery.test_snapshots import placed, told
 
-SMALL: Final = Bounds(segment_bytes_max=8000)
+SMALL: Final = JournalBounds(segment_bytes_max=8000)
 LONG: Final = timedelta(days=2557)
 
 

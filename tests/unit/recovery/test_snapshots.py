@@ -9,7 +9,7 @@ import pytest
 from msgspec import Raw
 
 from guard.errors import JournalFault
-from guard.journal import Bounds, Counters, Decision, Journal, Snapshot, Start, StateRecord, Stop, Vkey
+from guard.journal import Counters, Decision, Journal, JournalBounds, Snapshot, Start, StateRecord, Stop, Vkey
 from guard.journal import Policy as PolicyRecord
 from guard.journal.segments import first_line, segment_numbers
 from guard.journal.statedir import journal_dir
@@ -21,7 +21,7 @@ from tests.support.clock import ManualClock
 from tests.support.dump import dump
 from tests.support.journal import SHA, decision, file_of, outcome
 
-SMALL: Final = Bounds(segment_bytes_max=6000)
+SMALL: Final = JournalBounds(segment_bytes_max=6000)
 
 
 def placed(number: int) -> Decision:
@@ -45,7 +45,7 @@ def placed(number: int) -> Decision:
     )
 
 
-def lived(state: Path, orders: range, *, bounds: Bounds = SMALL) -> None:
+def lived(state: Path, orders: range, *, bounds: JournalBounds = SMALL) -> None:
     """A run of a guard: some orders are accepted, some refused, some never heard of again."""
     journal = Journal.open(state, clock=ManualClock(), bounds=bounds)
     journal.append("start", Start(t=1, version="0", config_sha256=SHA, policy_sha256=SHA))

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from guard.codes import Code
-from guard.reference.assembly import Facts, Market, aged, exchange, instrument, quote
+from guard.reference.answercache import Kept
+from guard.reference.assembly import InstrumentFacts, Market, aged, exchange, instrument, quote
 from guard.reference.futures import FutureTerms
-from guard.reference.shelf import Kept
 from guard.reference.snapshot import Shown
 from guard.reference.static import Static
 from guard.reference.tradingdays import Calendar
@@ -18,7 +18,7 @@ from tests.support.reference import MONDAY, order
 
 STATIC = Static("stock", 100)
 FUTURE, OPTION, FIFTY = Static("future"), Static("option"), Decimal(50)
-HSI = Facts(FUTURE, terms=FutureTerms(FIFTY, "HKD"))
+HSI = InstrumentFacts(FUTURE, terms=FutureTerms(FIFTY, "HKD"))
 
 
 def why() -> str:
@@ -50,29 +50,34 @@ def test_ages_are_for_people(age_us: int, text: str) -> None:
 @pytest.mark.parametrize(
     ("symbol", "market", "facts", "expected"),
     [
-        ("HK.00700", "HK", Facts(STATIC), ("stock", "HKD", 1, "table")),
-        ("HK.80700", "HK", Facts(STATIC), ("stock", "CNH", 1, "table")),
-        ("SH.600519", "HKCC", Facts(STATIC), ("stock", "CNH", 1, "table")),
-        ("HK.80700", "HK", Facts(STATIC, currency="HKD"), ("stock", "HKD", 1, "orders")),
+        ("HK.00700", "HK", InstrumentFacts(STATIC), ("stock", "HKD", 1, "table")),
+        ("HK.80700", "HK", InstrumentFacts(STATIC), ("stock", "CNH", 1, "table")),
+        ("SH.600519", "HKCC", InstrumentFacts(STATIC), ("stock", "CNH", 1, "table")),
+        ("HK.80700", "HK", InstrumentFacts(STATIC, currency="HKD"), ("stock", "HKD", 1, "orders")),
         ("HK.HSI2612", "FUTURES_HK", HSI, ("future", "HKD", 50, "future-info")),
         (
             "SG.XX2612",
             "FUTURES_SG",
-            Facts(FUTURE, terms=FutureTerms(FIFTY, "USD")),
+            InstrumentFacts(FUTURE, terms=FutureTerms(FIFTY, "USD")),
             ("future", "USD", 50, "future-info"),
         ),
-        ("HK.HSI2612", "FUTURES_HK", Facts(FUTURE, terms=FutureTerms(FIFTY)), ("future", "HKD", 50, "table")),
+        ("HK.HSI2612", "FUTURES_HK", InstrumentFacts(FUTURE, terms=FutureTerms(FIFTY)), ("future", "HKD", 50, "table")),
         (
             "HK.HSI2612",
             "FUTURES_HK",
-            Facts(FUTURE, "CNH", terms=FutureTerms(FIFTY, "HKD")),
+            InstrumentFacts(FUTURE, "CNH", terms=FutureTerms(FIFTY, "HKD")),
             ("future", "CNH", 50, "orders"),
         ),
-        ("US.AAPL261218C200000", "US", Facts(OPTION, multiplier=Decimal(100)), ("option", "USD", 100, "table")),
-        ("HK.14730", "HK", Facts(Static("warrant"), multiplier=Decimal(9)), ("warrant", "HKD", 1, "table")),
+        (
+            "US.AAPL261218C200000",
+            "US",
+            InstrumentFacts(OPTION, multiplier=Decimal(100)),
+            ("option", "USD", 100, "table"),
+        ),
+        ("HK.14730", "HK", InstrumentFacts(Static("warrant"), multiplier=Decimal(9)), ("warrant", "HKD", 1, "table")),
     ],
 )
-def test_w08_kind_currency_and_multiplier(symbol: str, market: str, facts: Facts, expected: Any) -> None:
+def test_w08_kind_currency_and_multiplier(symbol: str, market: str, facts: InstrumentFacts, expected: Any) -> None:
     """What orders show wins, then the contract's own word, then the market's table (W08)."""
     found = instrument(order(symbol, market), facts)
 
@@ -83,14 +88,19 @@ def test_w08_kind_currency_and_multiplier(symbol: str, market: str, facts: Facts
 @pytest.mark.parametrize(
     ("symbol", "market", "facts", "message"),
     [
-        ("US.AAPL261218C200000", "US", Facts(OPTION, why=why), "the multiplier of US.AAPL261218C200000"),
-        ("HK.HSI2612", "FUTURES_HK", Facts(FUTURE, why=why), "the multiplier of HK.HSI2612"),
-        ("HK.HSI2612", "FUTURES_HK", Facts(FUTURE, terms=FutureTerms(None, "HKD"), why=why), "the multiplier"),
-        ("SG.XX2612", "FUTURES_SG", Facts(FUTURE, terms=FutureTerms(FIFTY), why=why), "the currency of"),
+        ("US.AAPL261218C200000", "US", InstrumentFacts(OPTION, why=why), "the multiplier of US.AAPL261218C200000"),
+        ("HK.HSI2612", "FUTURES_HK", InstrumentFacts(FUTURE, why=why), "the multiplier of HK.HSI2612"),
+        (
+            "HK.HSI2612",
+            "FUTURES_HK",
+            InstrumentFacts(FUTURE, terms=FutureTerms(None, "HKD"), why=why),
+            "the multiplier",
+        ),
+        ("SG.XX2612", "FUTURES_SG", InstrumentFacts(FUTURE, terms=FutureTerms(FIFTY), why=why), "the currency of"),
     ],
 )
 def test_w07_a_contract_without_its_particulars_is_missing(
-    symbol: str, market: str, facts: Facts, message: str
+    symbol: str, market: str, facts: InstrumentFacts, message: str
 ) -> None:
     """It is not valued as if its multiplier were 1, nor in a currency that was guessed (W07, W08)."""
     found = instrument(order(symbol, market), facts)
@@ -113,7 +123,7 @@ def test_w07_a_contract_without_its_particulars_is_missing(
 )
 def test_a_code_that_looks_like_something_else_is_not_supported(symbol: str, market: str, kind: Any) -> None:
     """Either reading would value it a hundred times too low for somebody."""
-    found = instrument(order(symbol, market), Facts(Static(kind), multiplier=Decimal(100)))
+    found = instrument(order(symbol, market), InstrumentFacts(Static(kind), multiplier=Decimal(100)))
 
     assert isinstance(found, Missing)
     assert found.code is Code.UNSUPPORTED_INSTRUMENT
@@ -122,7 +132,7 @@ def test_a_code_that_looks_like_something_else_is_not_supported(symbol: str, mar
 @pytest.mark.parametrize("kind", ["fund", "warrant", "bond", "index", "other"])
 def test_what_is_traded_by_the_piece_may_be_written_like_a_stock(kind: Any) -> None:
     """Its code does not tell."""
-    found = instrument(order(), Facts(Static(kind)))
+    found = instrument(order(), InstrumentFacts(Static(kind)))
 
     assert isinstance(found, Instrument)
     assert found.kind == kind

@@ -8,7 +8,7 @@ import pytest
 
 from guard.codes import Code
 from guard.markets import split_symbol
-from guard.reference import Bounds
+from guard.reference import ReferenceBounds
 from guard.terms import Account, Env, Exchange, Instrument, Missing, Needs, PlaceOrder, Position, Quote, Side, World
 from tests.support.daemon import order as simulated_order
 from tests.support.daemon import s2c
@@ -159,7 +159,7 @@ async def test_a_hundred_orders_of_one_turn_share_one_question_of_each_kind() ->
 async def test_400_symbols_at_once_go_in_lists_that_the_daemon_takes() -> None:
     """A hundred each; nobody is left out."""
     symbols = [f"US.AAPL261218C{strike}000" for strike in range(100, 500)]
-    async with bench(bounds=Bounds(timeout_s=10)) as made:
+    async with bench(bounds=ReferenceBounds(timeout_s=10)) as made:
         found = await asyncio.gather(*(made.world(order(symbol, "US"), BOTH) for symbol in symbols))
 
         assert all(isinstance(world.quote, Quote) for world in found)
@@ -223,7 +223,7 @@ async def test_a_caller_that_hangs_up_takes_nothing_from_the_others() -> None:
 
 async def test_only_so_many_orders_wait() -> None:
     """The others are told at once what is known."""
-    async with bench(bounds=Bounds(timeout_s=0.2, waiters_max=1)) as made:
+    async with bench(bounds=ReferenceBounds(timeout_s=0.2, waiters_max=1)) as made:
         made.wire.gate.clear()
         first = asyncio.ensure_future(made.world(needs=PRICE))
         await made.settle()
@@ -422,7 +422,7 @@ async def test_a_policy_that_wants_no_age_at_all_does_not_hammer_the_daemon() ->
 
 async def test_every_listed_instrument_of_the_simulator_has_a_world() -> None:
     """Whatever it is and wherever it is traded: kind, currency, price, day."""
-    async with bench(bounds=Bounds(timeout_s=10)) as made:
+    async with bench(bounds=ReferenceBounds(timeout_s=10)) as made:
         rows = [row for row in made.simulator.world.listed() if row.prefix in {"HK", "US", "SG", "JP", "AU"}]
         needs = Needs(instrument=True, quote=True, exchange=True)
         placed = [order(row.symbol, split_symbol(row.symbol)[0]) for row in rows]

@@ -59,7 +59,7 @@ class Bench:
         for future in waits:
             if future is not None:
                 await future
-        return "".join(key for key in keys if self.source.shelf.get(key) is not None)
+        return "".join(key for key in keys if self.source.cache.get(key) is not None)
 
     async def settle(self) -> None:
         """Let what runs in the background end."""
@@ -118,7 +118,7 @@ async def test_a_value_that_is_too_old_is_waited_for(bench: Bench) -> None:
     bench.clock.advance(s=6)
     assert await bench.get("a") == "a"
 
-    kept = bench.source.shelf.get("a")
+    kept = bench.source.cache.get("a")
     assert kept is not None
     assert kept.value == 2
 
@@ -213,7 +213,7 @@ async def test_a_key_that_an_answer_leaves_out_is_asked_for_alone_before_it_is_g
     assert await bench.get("abc") == "ac"
     assert bench.questions == ["abc", "b"]
 
-    denied = bench.source.shelf.denied("b", bench.clock.t_us())
+    denied = bench.source.cache.denied("b", bench.clock.t_us())
     assert denied is not None
     assert denied.is_unknown
 
@@ -248,11 +248,11 @@ async def test_what_the_daemon_says_decides_whether_it_knows_the_key(
     bench.clock.advance(s=6)
     await bench.get("a")
 
-    denied = bench.source.shelf.denied("a", bench.clock.t_us())
+    denied = bench.source.cache.denied("a", bench.clock.t_us())
     assert denied is not None
     assert (denied.is_unknown, denied.is_passing) == (bool(is_unknown), is_unknown is None)
     assert bench.source.why("a") == f"the daemon {'does not tell' if is_unknown is None else 'has none'}: {words}"
-    assert (bench.source.shelf.get("a") is None) is bool(is_unknown)
+    assert (bench.source.cache.get("a") is None) is bool(is_unknown)
 
 
 async def test_a_question_that_fails_teaches_nothing(bench: Bench) -> None:
@@ -327,7 +327,7 @@ async def test_where_the_pace_leaves_no_turn_in_time_nobody_waits(bench: Bench) 
 
     assert bench.source.want("b", age_max_us=AGE_US) is None
     await bench.settle()
-    assert bench.source.shelf.get("b") is not None
+    assert bench.source.cache.get("b") is not None
 
 
 async def test_keys_that_were_used_a_moment_ago_ride_along(bench: Bench) -> None:
@@ -381,7 +381,7 @@ async def test_a_batch_is_halved_only_while_somebody_may_wait(bench: Bench) -> N
     await bench.get("abcd")
 
     assert bench.questions == ["abcd", "ab"]
-    assert not any(bench.source.shelf.was_denied(key) for key in "abcd")
+    assert not any(bench.source.cache.was_denied(key) for key in "abcd")
 
 
 async def test_a_stop_ends_every_wait(bench: Bench) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
+from guard.reference.answercache import Kept, NoAnswer
 from guard.reference.asks import Asks, PositionKey
 from guard.reference.positions import Holdings
-from guard.reference.shelf import Denied, Kept
 from guard.reference.source import Surroundings
 from guard.reference.sources import ACCOUNTS_MAX, CURRENCIES_MAX, FACT_AGE_US, Sources
 from guard.reference.static import Static
@@ -32,7 +32,7 @@ def sources(clock: ManualClock) -> Sources:
 def test_facts_are_believed_for_a_day(sources: Sources, clock: ManualClock) -> None:
     """Then nobody knows what the instrument is."""
     now_us = clock.t_us()
-    sources.statics.shelf.put("HK.00700", Kept(Static("stock", 100), now_us, now_us))
+    sources.statics.cache.put("HK.00700", Kept(Static("stock", 100), now_us, now_us))
     clock.advance(us=FACT_AGE_US)
     assert sources.static("HK.00700") == Static("stock", 100)
 
@@ -43,8 +43,8 @@ def test_facts_are_believed_for_a_day(sources: Sources, clock: ManualClock) -> N
 def test_unknown_is_what_the_daemon_said_it_does_not_know(sources: Sources, clock: ManualClock) -> None:
     """Not what it would not say."""
     until_us = clock.t_us() + 10
-    sources.statics.shelf.deny("A", Denied("unknown stock", is_unknown=True, until_us=until_us))
-    sources.statics.shelf.deny("B", Denied("too often", is_unknown=False, until_us=until_us))
+    sources.statics.cache.deny("A", NoAnswer("unknown stock", is_unknown=True, until_us=until_us))
+    sources.statics.cache.deny("B", NoAnswer("too often", is_unknown=False, until_us=until_us))
 
     assert [sources.is_unknown(key) for key in "ABC"] == [True, False, False]
     clock.advance(us=10)
@@ -55,7 +55,7 @@ def test_a_currency_of_orders_wins_over_one_of_positions(sources: Sources, clock
     """And the last one that was seen wins over those before."""
     assert sources.seen_currency("HK.80700", KEY) == ""
     held = Holdings({}, {"HK.80700": "CNH"}, {})
-    sources.positions(ACCOUNT).shelf.put(KEY, Kept(held, 0, clock.t_us()))
+    sources.positions(ACCOUNT).cache.put(KEY, Kept(held, 0, clock.t_us()))
     assert sources.seen_currency("HK.80700", KEY) == "CNH"
 
     sources.observe_currency("HK.80700", "USD")

@@ -3,15 +3,15 @@
 import pytest
 
 from guard.codes import Code
-from guard.server.bounds import Bounds
-from guard.server.fields import Meaning, read_fields
-from guard.server.grammar import Head
+from guard.server.bounds import EdgeBounds
+from guard.server.fields import HeadFields, read_fields
+from guard.server.grammar import RequestHead
 from guard.terms import Refusal
 
 
-def meaning(*fields: tuple[str, str], method: str = "POST", path: str = "/api/order") -> Meaning | Refusal:
+def meaning(*fields: tuple[str, str], method: str = "POST", path: str = "/api/order") -> HeadFields | Refusal:
     """What these fields mean beside a Host."""
-    return read_fields(Head(method, path, None, [("Host", "a"), *fields]), Bounds())
+    return read_fields(RequestHead(method, path, None, [("Host", "a"), *fields]), EdgeBounds())
 
 
 def test_a_body_has_the_length_that_is_said() -> None:
@@ -20,7 +20,7 @@ def test_a_body_has_the_length_that_is_said() -> None:
 
     outcome = meaning(media, ("Content-Length", "65536"), ("Expect", "100-continue"))
 
-    assert isinstance(outcome, Meaning)
+    assert isinstance(outcome, HeadFields)
     assert (outcome.length_bytes, outcome.is_continue_expected) == (65536, True)
 
 
@@ -28,7 +28,7 @@ def test_an_empty_body_expects_nothing_and_needs_no_media_type() -> None:
     """Nobody is told to continue with nothing."""
     outcome = meaning(("Content-Length", "0"), ("Expect", "100-continue"))
 
-    assert isinstance(outcome, Meaning)
+    assert isinstance(outcome, HeadFields)
     assert (outcome.length_bytes, outcome.is_continue_expected) == (0, False)
 
 
@@ -36,7 +36,7 @@ def test_fields_that_only_the_edge_needs_end_here() -> None:
     """The walk never sees host, length, coding or expectation."""
     outcome = meaning(("Content-Length", "0"), ("Content-Encoding", "identity"), ("Content-Type", "application/json"))
 
-    assert isinstance(outcome, Meaning)
+    assert isinstance(outcome, HeadFields)
     assert outcome.head == {"content-type": "application/json"}
 
 

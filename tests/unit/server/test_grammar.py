@@ -3,7 +3,7 @@
 import pytest
 
 from guard.codes import Code
-from guard.server.grammar import Head, parse_head
+from guard.server.grammar import RequestHead, parse_head
 from guard.terms import Refusal
 
 
@@ -11,14 +11,14 @@ def test_a_head_comes_apart_into_its_words() -> None:
     """Method, path, token and fields, as they were sent."""
     text = "GET /ws?token=a.b-c HTTP/1.1\r\nHost: a\r\nX-One:  two \r\nX-Empty:\r\n\r\n"
 
-    assert parse_head(text, fields_max=100) == Head(
+    assert parse_head(text, fields_max=100) == RequestHead(
         "GET", "/ws", "a.b-c", [("Host", "a"), ("X-One", "two "), ("X-Empty", "")]
     )
 
 
 def test_a_head_may_have_no_fields() -> None:
     """That a Host is missing is not a matter of shape."""
-    assert parse_head("GET / HTTP/1.1\r\n\r\n", fields_max=100) == Head("GET", "/", None, [])
+    assert parse_head("GET / HTTP/1.1\r\n\r\n", fields_max=100) == RequestHead("GET", "/", None, [])
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from guard.server.asking import each_in_a_task
-from guard.server.bounds import Bounds
+from guard.server.bounds import EdgeBounds
 from guard.server.edge import Wiring
 from guard.server.listener import Listener, serve
 from guard.terms import Call, Reply
 from tests.support.edge_corpus import get
 
-QUICK = Bounds(header_timeout_s=0.2, body_timeout_s=0.2, idle_timeout_s=0.2, linger_timeout_s=0.2)
+QUICK = EdgeBounds(header_timeout_s=0.2, body_timeout_s=0.2, idle_timeout_s=0.2, linger_timeout_s=0.2)
 
 
 class Walks:
@@ -37,7 +37,7 @@ class Walks:
         assert name
         self.tasks.add(asyncio.ensure_future(walk))
 
-    async def serve(self, at: tuple[str, int] | Path, bounds: Bounds = QUICK) -> Listener:
+    async def serve(self, at: tuple[str, int] | Path, bounds: EdgeBounds = QUICK) -> Listener:
         """A listener before this walk."""
         return await serve(Wiring(each_in_a_task(self.handle, self.start), lambda: "01K"), at=at, bounds=bounds)
 
@@ -45,7 +45,7 @@ class Walks:
 async def test_a_listener_drains_and_goes() -> None:
     """No new connection, idle ones closed, the one under way answered with `Connection: close`, then all is gone."""
     walks = Walks()
-    listener = await walks.serve(("127.0.0.1", 0), Bounds())
+    listener = await walks.serve(("127.0.0.1", 0), EdgeBounds())
     port = listener.sockets[0].getsockname()[1]
     idle, idle_writer = await asyncio.open_connection("127.0.0.1", port)
     busy, busy_writer = await asyncio.open_connection("127.0.0.1", port)
@@ -133,7 +133,7 @@ async def test_a_dead_socket_file_is_replaced_and_a_live_one_is_not(tmp_path: Pa
 async def test_hurry_ends_the_grace() -> None:
     """Whoever is in a hurry need not wait for a walk that takes its time."""
     walks, hurry = Walks(), asyncio.Event()
-    listener = await walks.serve(("127.0.0.1", 0), Bounds())
+    listener = await walks.serve(("127.0.0.1", 0), EdgeBounds())
     reader, writer = await asyncio.open_connection("127.0.0.1", listener.sockets[0].getsockname()[1])
     writer.write(get())
     await walks.begun.wait()

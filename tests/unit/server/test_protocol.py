@@ -11,13 +11,13 @@ from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.server.asking import Asker, each_in_a_task
-from guard.server.bounds import Bounds
+from guard.server.bounds import EdgeBounds
 from guard.server.edge import AT_ONCE_MAX, NEVER, ROOM_AT_ONCE, Edge, Tenant, Wiring
-from guard.server.protocol import Connection
+from guard.server.protocol import CallerConnection
 from guard.terms import Call, Refusal, Reply
 from tests.support.edge_corpus import KEY, ORDER, WS, get, head, post
 
-BOUNDS = Bounds(connections_max=2)
+BOUNDS = EdgeBounds(connections_max=2)
 
 
 class WireTransport(asyncio.Transport):
@@ -66,7 +66,7 @@ class WireTransport(asyncio.Transport):
 class Door:
     """An edge whose walk runs when the test says so, at a time that the test winds."""
 
-    def __init__(self, *, bounds: Bounds = BOUNDS, answer: Reply | None = None) -> None:
+    def __init__(self, *, bounds: EdgeBounds = BOUNDS, answer: Reply | None = None) -> None:
         self.now = 1000.0
         self.is_known, self.wait_s = False, 0.0
         self.calls: list[Call] = []
@@ -93,9 +93,9 @@ class Door:
         self.refused.append((decision, refusal.code, peer))
         return self.wait_s
 
-    def connect(self, transport: WireTransport | None = None) -> tuple[Connection, WireTransport]:
+    def connect(self, transport: WireTransport | None = None) -> tuple[CallerConnection, WireTransport]:
         transport = transport or WireTransport()
-        connection = Connection(self.edge)
+        connection = CallerConnection(self.edge)
         connection.connection_made(transport)
         return connection, transport
 
@@ -623,7 +623,7 @@ class Crowd:
 
     def __init__(self, *names: str) -> None:
         self.log: list[str] = []
-        self.door = StreamDoor(bounds=Bounds(connections_max=len(names)))
+        self.door = StreamDoor(bounds=EdgeBounds(connections_max=len(names)))
         self.callers = {name: self.door.connect(TurnTransport(name, self.log)) for name in names}
         self.door.edge.answering += 1  # one more that is under way for as long as the test takes
         for connection, _ in self.callers.values():
@@ -687,7 +687,7 @@ async def test_an_answer_that_waits_goes_before_one_that_does_not() -> None:
     ids=["eof", "close", "refusal", "continue", "handshake"],
 )
 async def test_whatever_happens_in_the_turn_of_an_answer_the_answer_goes_first(
-    event: Callable[[Connection], object],
+    event: Callable[[CallerConnection], object],
 ) -> None:
     """An end, a refusal, an invitation or a handshake on the same connection comes after what was answered before."""
     crowd = Crowd("a")
@@ -723,9 +723,9 @@ async def test_a_caller_whose_answer_is_not_taken_at_the_end_of_the_turn_gets_no
     assert transport.is_aborted
 
 
-async def _answered_twice(event: Callable[[Connection], object] = lambda _: None) -> WireTransport:
+async def _answered_twice(event: Callable[[CallerConnection], object] = lambda _: None) -> WireTransport:
     """Two callers without a key, of an address that may have one; both are answered in one turn, the first first."""
-    door = Door(bounds=Bounds(connections_max=2, unproven_per_address_max=1))
+    door = Door(bounds=EdgeBounds(connections_max=2, unproven_per_address_max=1))
     door.edge.answering += 1
     (first, transport), (second, _) = [door.connect() for _ in range(2)]
     transport.is_aborted = False  # the fake one goes on

@@ -9,25 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.codes import Code
-from guard.server.bounds import Bounds
-from guard.server.reader import HEAD_KEPT_BYTES_MAX, HEADS_MAX, Phase, Progress, Reader, Request
+from guard.server.bounds import EdgeBounds
+from guard.server.reader import HEAD_KEPT_BYTES_MAX, HEADS_MAX, HttpRequest, Phase, Reader, ReadProgress
 from guard.terms import Refusal
 from tests.support.edge_attacks import CORPUS
 from tests.support.edge_corpus import HOST, JSON, ORDER, WS, Case, get, head, post
 
-Outcome = Request | Refusal | Progress
+Outcome = HttpRequest | Refusal | ReadProgress
 
 JUDGED_WITHIN_S: Final = 0.001
 BY_NAME: Final = pytest.mark.parametrize("case", CORPUS, ids=lambda case: case.name)
 
 
-def read(chunks: Iterable[bytes], *, bounds: Bounds | None = None) -> Outcome:
+def read(chunks: Iterable[bytes], *, bounds: EdgeBounds | None = None) -> Outcome:
     """What a fresh reader makes of the chunks: its first request or refusal."""
-    reader = Reader(bounds or Bounds(), peer="192.0.2.7")
-    outcome: Outcome = Progress.MORE
+    reader = Reader(bounds or EdgeBounds(), peer="192.0.2.7")
+    outcome: Outcome = ReadProgress.MORE
     for chunk in chunks:
         outcome = reader.feed(chunk)
-        if not isinstance(outcome, Progress):
+        if not isinstance(outcome, ReadProgress):
             return outcome
     return outcome
 
@@ -50,7 +50,7 @@ def check(case: Case, outcome: Outcome) -> None:
         assert isinstance(outcome, Refusal)
         assert outcome.code is case.code
         return
-    assert isinstance(outcome, Request)
+    assert isinstance(outcome, HttpRequest)
     call = outcome.call
     assert (call.method, call.path, call.token, call.body) == (case.method, case.path, case.token, case.body)
     assert call.peer == "192.0.2.7"
@@ -75,7 +75,7 @@ def test_a_request_that_arrives_byte_by_byte(case: Case) -> None:
     """Bytes one by one have the answer of the whole; what arrives after a request's end belongs to the next."""
     outcome = read(bytewise(case.raw))
     if case.is_together:
-        assert isinstance(outcome, Request)
+        assert isinstance(outcome, HttpRequest)
     else:
         check(case, outcome)
 
@@ -85,8 +85,8 @@ def test_a_request_that_arrives_in_two_parts(case: Case) -> None:
     """A cut anywhere changes nothing, unless it falls on the end of a request that others follow."""
     for at in cuts(case.raw):
         outcome = read([case.raw[:at], case.raw[at:]])
-        if case.is_together and isinstance(outcome, Request):
-            assert isinstance(read([case.raw[:at]]), Request)
+        if case.is_together and isinstance(outcome, HttpRequest):
+            assert isinstance(read([case.raw[:at]]), HttpRequest)
         else:
             check(case, outcome)
 
@@ -136,11 +136,11 @@ def test_any_head_is_judged_in_under_a_millisecond(name: str) -> None:
 
 def test_requests_follow_each_other_on_one_connection() -> None:
     """A reader starts over after each request."""
-    reader = Reader(Bounds(), peer="unix")
+    reader = Reader(EdgeBounds(), peer="unix")
 
     for raw in (get(), post(), post(body=b""), get(target="/api/user-info")):
         assert reader.phase is Phase.IDLE
-        assert isinstance(reader.feed(raw), Request)
+        assert isinstance(reader.feed(raw), HttpRequest)
 
 
 def test_what_heads_present_goes_with_their_credential_alone() -> None:
@@ -158,25 +158,25 @@ def test_what_heads_present_goes_with_their_credential_alone() -> None:
         (post().replace(b"/api/order", b"/ws?token=b"),),
         (post(), post()),
     )
-    reader, shared = Reader(Bounds(), peer="unix"), []
+    reader, shared = Reader(EdgeBounds(), peer="unix"), []
     for alike in heads:
         requests = [reader.feed(raw) for raw in alike]
-        found = {id(request.call.presented) for request in requests if isinstance(request, Request)}
+        found = {id(request.call.presented) for request in requests if isinstance(request, HttpRequest)}
         assert len(found) == 1
         shared += requests
 
-    assert all(isinstance(request, Request) for request in shared)
-    assert len({id(request.call.presented) for request in shared if isinstance(request, Request)}) == len(heads)
+    assert all(isinstance(request, HttpRequest) for request in shared)
+    assert len({id(request.call.presented) for request in shared if isinstance(request, HttpRequest)}) == len(heads)
 
 
 @given(st.lists(st.integers(0, 2 * HEADS_MAX), max_size=40))
 def test_a_head_that_was_read_before_means_the_same_again(order: list[int]) -> None:
     """Whatever heads came in between, what is kept of them is bounded, and none of the large ones is."""
     raws = [post(f"X-Fill: {'x' * (n * 160)}", f"Authorization: Bearer {n % 3}") for n in range(2 * HEADS_MAX + 1)]
-    reader = Reader(Bounds(), peer="192.0.2.7")
+    reader = Reader(EdgeBounds(), peer="192.0.2.7")
     for n in order:
         request, alone = reader.feed(raws[n]), read([raws[n]])
-        assert isinstance(request, Request)
+        assert isinstance(request, HttpRequest)
         assert request == alone
         assert len(reader._heads) <= HEADS_MAX
         assert all(len(raw) <= HEAD_KEPT_BYTES_MAX for raw in reader._heads)
@@ -184,7 +184,7 @@ def test_a_head_that_was_read_before_means_the_same_again(order: list[int]) -> N
 
 def test_the_phase_says_how_far_a_request_has_come() -> None:
     """Before the first byte idle, then in the head, then in the body."""
-    reader = Reader(Bounds(), peer="unix")
+    reader = Reader(EdgeBounds(), peer="unix")
     raw = post()
     cut = len(raw) - len(ORDER)
 
@@ -200,12 +200,12 @@ def test_continue_is_asked_for_once_and_only_for_a_body_that_is_missing() -> Non
     """`Expect: 100-continue` is worth one interim answer, at the end of a head whose body has not come along."""
     raw = post("Expect: 100-continue")
     cut = len(raw) - len(ORDER)
-    reader = Reader(Bounds(), peer="unix")
+    reader = Reader(EdgeBounds(), peer="unix")
 
-    assert reader.feed(raw[:cut]) is Progress.CONTINUE
-    assert reader.feed(raw[cut : cut + 3]) is Progress.MORE
-    assert isinstance(reader.feed(raw[cut + 3 :]), Request)
-    assert isinstance(read([raw]), Request)
+    assert reader.feed(raw[:cut]) is ReadProgress.CONTINUE
+    assert reader.feed(raw[cut : cut + 3]) is ReadProgress.MORE
+    assert isinstance(reader.feed(raw[cut + 3 :]), HttpRequest)
+    assert isinstance(read([raw]), HttpRequest)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_the_caller_says_whether_the_connection_goes_on(raw: bytes, is_kept_aliv
     """HTTP/1.1 goes on unless any Connection says close."""
     outcome = read([raw])
 
-    assert isinstance(outcome, Request)
+    assert isinstance(outcome, HttpRequest)
     assert outcome.is_kept_alive is is_kept_alive
 
 
@@ -231,17 +231,17 @@ def test_a_handshake_brings_its_raw_head_and_nothing_else_does() -> None:
     raw = get(*WS, "Sec-WebSocket-Protocol: x", target="/ws?token=k1")
     outcome = read([raw])
 
-    assert isinstance(outcome, Request)
+    assert isinstance(outcome, HttpRequest)
     assert outcome.raw_head == raw
     assert outcome.call.head["sec-websocket-protocol"] == "x"
     plain = read([get(*WS)])
-    assert isinstance(plain, Request)
+    assert isinstance(plain, HttpRequest)
     assert plain.raw_head is None
 
 
 def test_bounds_are_the_ones_given() -> None:
     """Smaller bounds bind at their own number."""
-    bounds = Bounds(head_bytes_max=200, body_bytes_max=10, fields_max=3)
+    bounds = EdgeBounds(head_bytes_max=200, body_bytes_max=10, fields_max=3)
 
     codes = [
         outcome.code if isinstance(outcome := read([raw], bounds=bounds), Refusal) else None
@@ -263,9 +263,9 @@ def test_no_refusal_repeats_what_was_sent() -> None:
 @BY_NAME
 def test_what_came_before_changes_nothing(case: Case) -> None:
     """The same request again on one connection, also after another: each time what a fresh reader makes of it."""
-    reader = Reader(Bounds(), peer="192.0.2.7")
+    reader = Reader(EdgeBounds(), peer="192.0.2.7")
     check(case, fresh := read([case.raw]))
-    if isinstance(fresh, Request):
+    if isinstance(fresh, HttpRequest):
         other = post()
         for raw, expected in ((case.raw, fresh), (other, read([other])), (case.raw, fresh), (case.raw, fresh)):
             assert reader.feed(raw) == expected

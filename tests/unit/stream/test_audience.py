@@ -5,33 +5,33 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from guard.stream.audience import Audience
-from guard.stream.bounds import Bounds
-from guard.stream.session import NOTHING, Frame, View
+from guard.stream.bounds import StreamBounds
+from guard.stream.session import NOTHING, CallerView, Frame
 from guard.terms import Principal
 from tests.support.stream import Peer, pushed
 
 NOW: Final = datetime(2026, 11, 28, tzinfo=UTC)
-ALL: Final = View(frozenset({"qot:read"}))
+ALL: Final = CallerView(frozenset({"qot:read"}))
 
 
 class Room:
     """An audience whose judge is a table, and what it counted."""
 
-    def __init__(self, bounds: Bounds | None = None) -> None:
+    def __init__(self, bounds: StreamBounds | None = None) -> None:
         self.counts: dict[str, int] = {}
-        self.views: list[View] = []
+        self.views: list[CallerView] = []
         self.asked: list[str] = []
         self.hidden: set[str] = set()
         self.now = NOW
         self.audience = Audience(
-            bounds or Bounds(),
+            bounds or StreamBounds(),
             sees=self._sees,
             sees_order=self._sees_order,
             tally=self._tally,
             now=lambda: self.now,
         )
 
-    def _sees(self, view: View, _: Frame) -> bool:
+    def _sees(self, view: CallerView, _: Frame) -> bool:
         self.views.append(view)
         return view is not NOTHING
 
@@ -43,7 +43,7 @@ class Room:
     def _tally(self, result: str, frames: int) -> None:
         self.counts[result] = self.counts.get(result, 0) + frames
 
-    def enter(self, name: str | None, view: View = ALL, *, until: datetime | None = None) -> Peer:
+    def enter(self, name: str | None, view: CallerView = ALL, *, until: datetime | None = None) -> Peer:
         """A caller who has opened a socket."""
         peer = Peer(audience=self.audience)
         if name is not None:
@@ -123,7 +123,7 @@ async def test_what_one_turn_brings_is_one_write() -> None:
 
 async def test_a_large_turn_is_written_in_pieces_of_a_bound() -> None:
     """As soon as a turn holds the bound it is written, so a transport is never given more than that and one frame."""
-    room = Room(Bounds(write_bytes=10))
+    room = Room(StreamBounds(write_bytes=10))
     peer = room.enter("a")
     for data in (b"12345", b"67890", b"x"):
         room.audience.hear(pushed(data))
@@ -247,7 +247,7 @@ async def test_one_slow_caller_does_not_hold_up_another() -> None:
     peers = [room.enter("a") for _ in range(5)]
     for peer in peers[:2]:
         peer.socket.pause_writing()
-        peer.wire.unsent_bytes = Bounds().unsent_bytes_max
+        peer.wire.unsent_bytes = StreamBounds().unsent_bytes_max
     room.audience.hear(pushed(b"x"))
     await asyncio.sleep(0)
 

@@ -11,13 +11,13 @@ from typing import Any, Final, NamedTuple
 import pytest
 from websockets.frames import Opcode
 
-from guard.stream.bounds import Bounds
+from guard.stream.bounds import StreamBounds
 from guard.stream.ending import End
 from tests.support.stream import Peer
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 MASK: Final = b"\x37\xfa\x21\x3d"
-MAX: Final = Bounds().message_bytes_max
+MAX: Final = StreamBounds().message_bytes_max
 
 
 class Case(NamedTuple):
@@ -155,7 +155,7 @@ def limits() -> Iterator[Case]:
         said = b"\xff" + size.to_bytes(8)
         yield Case(f"9 a message of {size}", raw(BINARY, length=said), code=1009)
     yield Case("9 the highest bit of a length", raw(BINARY, length=b"\xff" + b"\xff" * 8), code=1009)
-    flood = b"".join(raw(PONG) for _ in range(Bounds().controls_max + 1))
+    flood = b"".join(raw(PONG) for _ in range(StreamBounds().controls_max + 1))
     yield Case("9 too many control frames", flood, code=1008, word="flood")
 
 

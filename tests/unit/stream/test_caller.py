@@ -7,11 +7,11 @@ import pytest
 from websockets.frames import Frame, Opcode
 from websockets.server import ServerProtocol
 
-from guard.stream.bounds import Bounds
+from guard.stream.bounds import StreamBounds
 from guard.stream.ending import End
 from tests.support.stream import WS_ACCEPT, Peer, pushed
 
-QUICK = Bounds(ping_every_s=0.0, pong_within_s=0.0)
+QUICK = StreamBounds(ping_every_s=0.0, pong_within_s=0.0)
 
 
 async def test_the_answer_is_by_the_book() -> None:
@@ -205,7 +205,7 @@ async def test_snapshots_conflate_and_events_do_not() -> None:
 
 async def test_what_waits_goes_out_only_as_far_as_the_transport_takes_it() -> None:
     """A part in a turn, and no further once the transport is full again; what comes meanwhile queues up behind."""
-    peer = Peer(Bounds(drain_bytes=1))
+    peer = Peer(StreamBounds(drain_bytes=1))
     peer.accept()
     peer.socket.pause_writing()
     peer.push(b"one", b"two", b"three")
@@ -227,7 +227,7 @@ async def test_what_waits_goes_out_only_as_far_as_the_transport_takes_it() -> No
 
 async def test_a_slow_caller_is_cut_off_not_waited_for() -> None:
     """At the bound a frame still waits; one byte more and the socket is closed 4008, and what waited is dropped."""
-    peer = Peer(Bounds(unsent_bytes_max=1000))
+    peer = Peer(StreamBounds(unsent_bytes_max=1000))
     peer.accept()
     peer.socket.pause_writing()
     peer.wire.unsent_bytes = 1000 - len(pushed(b"one more").wire)
@@ -246,7 +246,7 @@ async def test_a_slow_caller_is_cut_off_not_waited_for() -> None:
 
 async def test_quotes_alone_never_make_a_caller_too_slow() -> None:
     """However many come for a symbol, what waits is its newest."""
-    peer = Peer(Bounds(unsent_bytes_max=1000))
+    peer = Peer(StreamBounds(unsent_bytes_max=1000))
     peer.accept()
     peer.socket.pause_writing()
     for number in range(1000):
@@ -271,7 +271,7 @@ async def test_what_waits_is_dropped_when_the_caller_is_gone() -> None:
 
 async def test_a_flood_of_control_frames_ends_the_socket() -> None:
     """As many as the bound between two sweeps pass, one more is 1008."""
-    peer = Peer(Bounds(controls_max=10))
+    peer = Peer(StreamBounds(controls_max=10))
     peer.accept()
     for _ in range(2):
         for _ in range(10):
@@ -306,7 +306,7 @@ async def test_a_flood_that_comes_in_one_piece_is_not_read_to_its_end(
 
     assert peer.ends == [end.value]
     assert peer.wire.is_aborted
-    assert sum(read) <= 3 * Bounds().read_bytes
+    assert sum(read) <= 3 * StreamBounds().read_bytes
     peer.socket.connection_lost(None)
 
 
@@ -314,7 +314,7 @@ async def test_a_flood_that_comes_in_one_piece_is_not_read_to_its_end(
 @pytest.mark.parametrize("opcode", [Opcode.PING, Opcode.PONG, Opcode.TEXT])
 async def test_a_caller_is_not_heard_for_ever_after_the_end(opcode: Opcode, end: End) -> None:
     """While its close is waited for it may send as many frames as the bound; one more and the connection is cut."""
-    peer = Peer(Bounds(controls_max=10))
+    peer = Peer(StreamBounds(controls_max=10))
     peer.accept()
     for _ in range(10):
         peer.client.send_pong(b"")
@@ -335,7 +335,7 @@ async def test_a_caller_is_not_heard_for_ever_after_the_end(opcode: Opcode, end:
 
 async def test_a_caller_that_pings_and_does_not_read_is_slow_too() -> None:
     """Pongs count against the same bound."""
-    peer = Peer(Bounds(unsent_bytes_max=1000))
+    peer = Peer(StreamBounds(unsent_bytes_max=1000))
     peer.accept()
     peer.wire.unsent_bytes = 1001
     peer.client.send_ping(b"x")
@@ -347,7 +347,7 @@ async def test_a_caller_that_pings_and_does_not_read_is_slow_too() -> None:
 
 async def test_a_silent_caller_is_asked_once_and_then_ended() -> None:
     """A ping after the first wait, 1011 after the second; an answer in between starts both waits anew."""
-    peer = Peer(Bounds(ping_every_s=0.0, pong_within_s=60.0))
+    peer = Peer(StreamBounds(ping_every_s=0.0, pong_within_s=60.0))
     peer.accept()
     peer.socket.keep_alive()
     peer.socket.keep_alive()

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from guard.codes import Code
-from guard.stream.bounds import Bounds
+from guard.stream.bounds import StreamBounds
 from guard.stream.dial import Dialler, Stream
 from guard.terms import Refusal
 from guard.upstream.trust import Trust
@@ -19,7 +19,7 @@ from tests.support.tls import write_pair
 
 KEY = "fc_own"
 UPGRADED = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-QUICK = Bounds(daemon_close_s=0.02)
+QUICK = StreamBounds(daemon_close_s=0.02)
 Found = Stream | Refusal
 
 

@@ -11,7 +11,7 @@ import structlog
 from aiohttp.http import WS_CLOSED_MESSAGE
 
 from guard.codes import Code
-from guard.stream.bounds import Bounds
+from guard.stream.bounds import StreamBounds
 from guard.stream.dial import Dialler
 from guard.stream.ending import End, Ending
 from guard.stream.feed import Feed
@@ -23,7 +23,7 @@ from tests.support.looptime import timed
 from tests.support.scripted_daemon import Script, ScriptedDaemon, Talk, answer, scripted
 from tests.support.stream import Live, frame, text, until, welcome
 
-QUICK: Final = Bounds(daemon_close_s=0.02, redial_first_s=0.01, redial_max_s=0.04, idle_s=0.02)
+QUICK: Final = StreamBounds(daemon_close_s=0.02, redial_first_s=0.01, redial_max_s=0.04, idle_s=0.02)
 
 
 class Ears:
@@ -58,7 +58,7 @@ class Ears:
 
 
 @asynccontextmanager
-async def feeding(*scripts: Script, bounds: Bounds = QUICK) -> AsyncIterator[tuple[Feed, Ears, ScriptedDaemon]]:
+async def feeding(*scripts: Script, bounds: StreamBounds = QUICK) -> AsyncIterator[tuple[Feed, Ears, ScriptedDaemon]]:
     """A feed of this daemon; the last script is every later connection's."""
     supervisor, ears = Supervisor(), Ears()
     async with scripted(*scripts, default=scripts[-1]) as daemon:
@@ -89,7 +89,7 @@ async def test_a_stream_is_opened_once_for_all_who_wait() -> None:
 
 async def test_a_failed_attempt_is_told_to_all_who_waited_for_it() -> None:
     """The refusal is theirs; the next who asks has another attempt made at once, whatever the feed waits for."""
-    async with feeding(away, Live(), bounds=Bounds(redial_first_s=60.0)) as (feed, ears, daemon):
+    async with feeding(away, Live(), bounds=StreamBounds(redial_first_s=60.0)) as (feed, ears, daemon):
         found = await asyncio.gather(*(feed.ready() for _ in range(3)))
         assert [each.code for each in found if each is not None] == [Code.DAEMON_BAD_ANSWER] * 3
         assert not feed.is_open
@@ -199,7 +199,7 @@ async def test_a_stream_that_nobody_needs_is_not_opened_again() -> None:
 
 async def test_it_is_kept_for_a_while_after_the_last_who_needed_it_not_after_the_first() -> None:
     """However long ago it was opened."""
-    async with feeding(Live(), bounds=Bounds(idle_s=3600.0)) as (feed, ears, daemon):
+    async with feeding(Live(), bounds=StreamBounds(idle_s=3600.0)) as (feed, ears, daemon):
         await feed.ready()
         feed._needed_s -= 7200.0
         feed.let_go()
@@ -240,7 +240,11 @@ async def test_a_daemon_that_says_something_when_it_is_asked_is_there(said: byte
             pings.append(data)
             await talk.say(said)
 
-    async with feeding(answering, bounds=Bounds(daemon_ping_every_s=0.4, daemon_close_s=0.02)) as (feed, ears, daemon):
+    async with feeding(answering, bounds=StreamBounds(daemon_ping_every_s=0.4, daemon_close_s=0.02)) as (
+        feed,
+        ears,
+        daemon,
+    ):
         await feed.ready()
         await until(lambda: len(pings) == 2)
         assert (daemon.connections, End.DAEMON_LOST.value.word in ears.told) == (1, False)

@@ -11,11 +11,11 @@ import structlog
 from msgspec import structs
 from websockets.frames import Frame, Opcode
 
+from guard.activeconfig import load_keys
 from guard.lifecycle import Guard
 from guard.simulator import Simulator
 from guard.simulator.faults import HttpError
-from guard.standing import load_keys
-from guard.stream import Bounds, Relay
+from guard.stream import Relay, StreamBounds
 from guard.stream.session import FRAME_BYTES_MAX, classify
 from guard.terms import Account, AccountRow, Env, Missing
 from guard.upstream.circuit import EVERYBODY
@@ -88,7 +88,7 @@ class List:
 async def guarding(
     folder: Path,
     *scripts: Script,
-    bounds: Bounds | None = None,
+    bounds: StreamBounds | None = None,
     more: str = "",
     clock: ManualClock | None = None,
     simulator: Simulator | None = None,
@@ -97,7 +97,7 @@ async def guarding(
     async with scripted(*scripts, default=scripts[-1] if scripts else Live()) as daemon:
         config = lay_out(folder, *KEYS, toml=settings_for(daemon.port, more=more))
         async with running(config, daemon=simulator or Simulator(), clock=clock) as guard:
-            quick = bounds or Bounds(daemon_close_s=0.02)
+            quick = bounds or StreamBounds(daemon_close_s=0.02)
             guard.relay = Relay(guard.recorder, guard.trust, bounds=quick)
             guard.desk.book = List()
             yield guard, daemon
@@ -176,7 +176,9 @@ async def test_trade_frames_are_told_on_whoever_may_see_them(tmp_path: Path) -> 
     odd = text(b'{"type":"trade","proto_id":3005,"acc_id":9}')
     live = Live()
     async with guarding(tmp_path, live) as (guard, _):
-        guard.relay = Relay(guard.recorder, guard.trust, bounds=Bounds(daemon_close_s=0.02), on_trade=heard.append)
+        guard.relay = Relay(
+            guard.recorder, guard.trust, bounds=StreamBounds(daemon_close_s=0.02), on_trade=heard.append
+        )
         caller = await Visitor(guard, "quotes").opened()
         await live.say(*map(text, (QUOTE, MINE, frame("trade"), THEIRS)), odd, text(NOTE))
 
@@ -312,7 +314,7 @@ async def test_the_daemon_is_connected_before_the_caller_is_answered(tmp_path: P
 async def test_a_daemon_that_is_down_is_told_as_such(tmp_path: Path) -> None:
     """502 with the contract's body, and the next handshake asks anew."""
     async with guarding(tmp_path) as (guard, _):
-        guard.relay = Relay(guard.recorder, guard.trust, bounds=Bounds())
+        guard.relay = Relay(guard.recorder, guard.trust, bounds=StreamBounds())
     config = lay_out(tmp_path, *KEYS, toml=settings_for(1))
     async with running(config, daemon=Simulator()) as guard:
         assert await Visitor(guard).refusal() == (502, "daemon_unreachable")
@@ -323,7 +325,7 @@ async def test_a_daemon_that_is_down_is_told_as_such(tmp_path: Path) -> None:
 async def test_b03_a_key_that_ends_takes_its_sockets_with_it(tmp_path: Path, how: str) -> None:
     """4001 to the key's own sockets, at the reload or at the sweep after its last moment; others stay open."""
     clock = ManualClock()
-    async with guarding(tmp_path, clock=clock, bounds=Bounds(sweep_s=0.01, daemon_close_s=0.02)) as (guard, _):
+    async with guarding(tmp_path, clock=clock, bounds=StreamBounds(sweep_s=0.01, daemon_close_s=0.02)) as (guard, _):
         until_when = clock.wall().replace(year=clock.wall().year + 1).isoformat()
         write_keys(tmp_path / "keys.json", record("bot", expires_at=until_when), record("desk", owner="a person"))
         guard.changes._after_keys = guard.relay.revalidate
@@ -366,7 +368,10 @@ async def test_a_token_whose_signer_is_believed_no_more_loses_its_socket(tmp_pat
 async def test_b03_no_frame_is_sent_after_a_credentials_last_moment(tmp_path: Path) -> None:
     """What the daemon sends between that moment and the sweep that ends the socket is not shown any more."""
     clock, live = ManualClock(), Live()
-    async with guarding(tmp_path, live, clock=clock, bounds=Bounds(sweep_s=60.0, daemon_close_s=0.02)) as (guard, _):
+    async with guarding(tmp_path, live, clock=clock, bounds=StreamBounds(sweep_s=60.0, daemon_close_s=0.02)) as (
+        guard,
+        _,
+    ):
         ends = clock.wall().replace(year=clock.wall().year + 1)
         write_keys(tmp_path / "keys.json", record("bot", expires_at=ends.isoformat()), record("desk", owner="a person"))
         await guard.reload()
@@ -389,7 +394,7 @@ async def test_b03_what_waits_in_this_turn_is_not_sent_to_a_key_that_is_revoked_
         write_keys(tmp_path / "keys.json", record("desk", owner="a person"))
         keyring, _ = load_keys(guard.settings)
         guard.relay.on_frame(classify(QUOTE))
-        guard.desk.standing = structs.replace(guard.desk.standing, keyring=keyring)
+        guard.desk.config = structs.replace(guard.desk.config, keyring=keyring)
         guard.relay.revalidate()
 
         assert await stays.texts(1) == [QUOTE]
@@ -400,7 +405,7 @@ async def test_b03_what_waits_in_this_turn_is_not_sent_to_a_key_that_is_revoked_
 async def test_w18_a_daemon_that_restarts_is_told_what_is_held(tmp_path: Path) -> None:
     """Its stream is lost and opened again by itself, since a key holds a line; lines and account pushes come back."""
     live = Live()
-    bounds = Bounds(daemon_close_s=0.02, redial_first_s=0.01)
+    bounds = StreamBounds(daemon_close_s=0.02, redial_first_s=0.01)
     simulator = Simulator()
     async with guarding(tmp_path, live, bounds=bounds, simulator=simulator) as (guard, daemon):
         assert (await ask(guard, "/api/subscribe", {"security_list": ["HK.00700"], "sub_type_list": [1]})).status == 200
@@ -418,7 +423,7 @@ async def test_w18_a_daemon_that_restarts_is_told_what_is_held(tmp_path: Path) -
 async def test_w18_a_daemon_that_restarts_while_it_is_told_what_is_held_is_told_all_of_it_again(tmp_path: Path) -> None:
     """What it took before it went away once more is not taken for restored."""
     live, simulator = Live(), Simulator()
-    bounds = Bounds(daemon_close_s=0.02, redial_first_s=0.01)
+    bounds = StreamBounds(daemon_close_s=0.02, redial_first_s=0.01)
     async with guarding(tmp_path, live, bounds=bounds, simulator=simulator) as (guard, daemon):
         assert (await ask(guard, "/api/subscribe", {"security_list": ["HK.00700"], "sub_type_list": [1]})).status == 200
         assert (await ask(guard, "/api/sub-acc-push", {"acc_id_list": [7]})).status == 200
@@ -467,7 +472,7 @@ async def test_b03_a_change_during_the_handshake_leaves_no_open_socket(tmp_path:
 
 async def test_locked_ends_the_sockets_of_whom_it_locks(tmp_path: Path) -> None:
     """Nothing but cancels passes, so a stream that is open goes on no longer than one could be opened; others stay."""
-    async with guarding(tmp_path, bounds=Bounds(sweep_s=0.01, daemon_close_s=0.02)) as (guard, _):
+    async with guarding(tmp_path, bounds=StreamBounds(sweep_s=0.01, daemon_close_s=0.02)) as (guard, _):
         locked, other = await Visitor(guard).opened(), await Visitor(guard, "quotes").opened()
         for state in ("cancel_only", "locked"):
             assert locked.socket.is_open
@@ -497,7 +502,7 @@ async def test_a_policy_reload_keeps_sockets(tmp_path: Path) -> None:
 async def test_an_account_list_that_cannot_be_had_fails_closed_until_it_can(tmp_path: Path) -> None:
     """A restricted key is sent quotes but no trade; once the list is there, its trades come too."""
     live = Live()
-    bounds = Bounds(sweep_s=0.01, views_every_s=0.02, daemon_close_s=0.02)
+    bounds = StreamBounds(sweep_s=0.01, views_every_s=0.02, daemon_close_s=0.02)
     async with guarding(tmp_path, live, bounds=bounds) as (guard, _):
         book = guard.desk.book
         assert isinstance(book, List)
@@ -548,7 +553,7 @@ async def test_a_lost_stream_of_the_daemon_closes_the_callers(tmp_path: Path, th
 
 async def test_a_daemon_that_goes_silent_is_lost(tmp_path: Path) -> None:
     """A daemon that does not answer pings is gone, although its connection stands."""
-    async with guarding(tmp_path, bounds=Bounds(daemon_ping_every_s=0.05, daemon_close_s=0.02)) as (guard, _):
+    async with guarding(tmp_path, bounds=StreamBounds(daemon_ping_every_s=0.05, daemon_close_s=0.02)) as (guard, _):
         caller = await Visitor(guard).opened()
 
         assert await caller.closed() == 1012
@@ -571,7 +576,7 @@ async def test_one_stream_of_the_daemon_serves_everybody(tmp_path: Path) -> None
 async def test_a_stream_that_nobody_needs_is_let_go(tmp_path: Path) -> None:
     """A caller that leaves does not end it at once; some time later it is closed, and the next caller opens another."""
     live = Live()
-    async with guarding(tmp_path, live, bounds=Bounds(idle_s=0.3, daemon_close_s=0.02)) as (guard, daemon):
+    async with guarding(tmp_path, live, bounds=StreamBounds(idle_s=0.3, daemon_close_s=0.02)) as (guard, daemon):
         caller = await Visitor(guard).opened()
         caller.hang_up()
         assert count(guard, "guard_ws_closed_total", "hung_up") == 1
@@ -596,7 +601,7 @@ async def test_a_caller_that_hangs_up_during_the_handshake_is_counted_and_forgot
         await gate.wait()
         await live(talk)
 
-    bounds = Bounds(sockets_per_key_max=1, daemon_close_s=0.02)
+    bounds = StreamBounds(sockets_per_key_max=1, daemon_close_s=0.02)
     async with guarding(tmp_path, late, bounds=bounds) as (guard, daemon):
         caller = Visitor(guard)
         await daemon.accepted.wait()
@@ -622,7 +627,7 @@ async def test_bytes_before_the_answer_refuse_the_handshake(tmp_path: Path) -> N
 
 async def test_sockets_have_a_number_per_key_and_altogether(tmp_path: Path) -> None:
     """One more than the bound is 503, handshakes under way count, and a place is free when a socket has ended."""
-    bounds = Bounds(sockets_per_key_max=2, sockets_max=4, daemon_close_s=0.02)
+    bounds = StreamBounds(sockets_per_key_max=2, sockets_max=4, daemon_close_s=0.02)
     async with guarding(tmp_path, bounds=bounds) as (guard, _):
         three = [Visitor(guard) for _ in range(3)]
         statuses = sorted([(await each.answer())[0] for each in three])
@@ -666,7 +671,7 @@ async def test_a_message_of_a_caller_is_counted_as_refused(tmp_path: Path) -> No
 
 async def test_silent_callers_are_found_by_the_sweep(tmp_path: Path) -> None:
     """A caller that answers no ping is ended 1011."""
-    bounds = Bounds(sweep_s=0.01, ping_every_s=0.0, pong_within_s=0.02, daemon_close_s=0.02)
+    bounds = StreamBounds(sweep_s=0.01, ping_every_s=0.0, pong_within_s=0.02, daemon_close_s=0.02)
     async with guarding(tmp_path, bounds=bounds) as (guard, _):
         caller = await Visitor(guard).opened()
         await until(lambda: not caller.socket.is_open)
@@ -677,7 +682,7 @@ async def test_silent_callers_are_found_by_the_sweep(tmp_path: Path) -> None:
 
 async def test_a_fault_in_a_sweep_is_not_the_end_of_sweeps(tmp_path: Path) -> None:
     """The next look finds who is silent all the same."""
-    bounds = Bounds(sweep_s=0.01, ping_every_s=0.0, pong_within_s=0.0, daemon_close_s=0.02)
+    bounds = StreamBounds(sweep_s=0.01, ping_every_s=0.0, pong_within_s=0.0, daemon_close_s=0.02)
     async with guarding(tmp_path, bounds=bounds) as (guard, _):
         faults: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))

@@ -1,13 +1,13 @@
 """How many sockets there may be."""
 
 from guard.codes import Code
-from guard.stream.bounds import Bounds
+from guard.stream.bounds import StreamBounds
 from guard.stream.seats import NOBODY, Seats
 
 
 def test_seats_are_bounded_by_key_and_altogether() -> None:
     """The one too many is refused and does not count; whoever leaves makes room, and the last of a key is told."""
-    seats = Seats(Bounds(sockets_per_key_max=2, sockets_max=3))
+    seats = Seats(StreamBounds(sockets_per_key_max=2, sockets_max=3))
     assert (bool(seats), seats.has_keys) == (False, False)
     assert seats.take("n", NOBODY) is None
     assert (bool(seats), seats.has_keys) == (True, False)

@@ -8,17 +8,17 @@ from websockets.frames import Frame as BookFrame
 from websockets.frames import Opcode
 
 from guard.access import visible_accounts
-from guard.stream.session import FRAME_BYTES_MAX, NOTHING, View, classify, may_see, text_frame, view_of
+from guard.stream.session import FRAME_BYTES_MAX, NOTHING, CallerView, classify, may_see, text_frame, view_of
 from guard.terms import Env, KeyLimits
 from tests.support.keys import caller, row
 from tests.support.stream import frame, trade
 
-ALL = View(frozenset({"qot:read", "acc:read"}))
-QUOTES = View(frozenset({"qot:read"}))
-TRADES = View(frozenset({"acc:read"}))
+ALL = CallerView(frozenset({"qot:read", "acc:read"}))
+QUOTES = CallerView(frozenset({"qot:read"}))
+TRADES = CallerView(frozenset({"acc:read"}))
 
 
-def shown(view: View, data: bytes) -> bool:
+def shown(view: CallerView, data: bytes) -> bool:
     """Whether the view is shown these bytes, which must be a frame."""
     found = classify(data)
     assert found is not None
@@ -26,7 +26,7 @@ def shown(view: View, data: bytes) -> bool:
     return may_see(view, found)
 
 
-def markets(*words: str) -> View:
+def markets(*words: str) -> CallerView:
     """The view of a key that may see trades of these markets."""
     limits = KeyLimits(allowed_markets=words)
     return view_of(caller("acc:read", limits=limits), None, ())
@@ -38,11 +38,11 @@ def markets(*words: str) -> View:
         (ALL, {"quote", "notify", "trade"}),
         (QUOTES, {"quote", "notify"}),
         (TRADES, {"trade"}),
-        (View(frozenset({"trade:real", "admin"})), set()),
+        (CallerView(frozenset({"trade:real", "admin"})), set()),
         (NOTHING, set()),
     ],
 )
-def test_b04_each_event_wants_its_own_scope(view: View, kinds: set[str]) -> None:
+def test_b04_each_event_wants_its_own_scope(view: CallerView, kinds: set[str]) -> None:
     """Quotes and notifications want qot:read and trade events acc:read, event by event; nobody is shown nothing."""
     frames = {"quote": frame("quote"), "notify": frame("notify"), "trade": frame("trade", acc_id=1, trd_market=1)}
 

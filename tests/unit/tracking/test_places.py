@@ -9,7 +9,7 @@ from guard.intent import encode, kept
 from guard.limits import State, reserve, settle
 from guard.policy.stand_ins import order_in
 from guard.terms import Account, Env
-from guard.tracking.places import Named, Places
+from guard.tracking.places import CancelTarget, Places
 from guard.upstream.orderlist import OrderRow, Status
 from tests.support.ledger import REAL, accepted, new_order, sums
 
@@ -90,8 +90,8 @@ async def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_row_of_an_order_that_a_cancel_names_bears_one_of_its_names() -> None:
     """Either one; a list of others alone has none, and a cancel without a name has no row."""
     rows = [OrderRow(number, name, "00700", "HK.00700", 1, Decimal(1), Status.SUBMITTED) for number, name in NAMES]
-    assert Named("2").row_in(rows) is rows[1]
-    assert Named(None, "C").row_in(rows) is rows[2]
-    assert Named("9", "B").row_in(rows) is rows[1]
-    assert Named("9", "Z").row_in(rows) is None
-    assert Named().row_in(rows) is None
+    assert CancelTarget("2").row_in(rows) is rows[1]
+    assert CancelTarget(None, "C").row_in(rows) is rows[2]
+    assert CancelTarget("9", "B").row_in(rows) is rows[1]
+    assert CancelTarget("9", "Z").row_in(rows) is None
+    assert CancelTarget().row_in(rows) is None

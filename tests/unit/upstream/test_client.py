@@ -20,7 +20,7 @@ from guard.errors import SettingsFault
 from guard.terms import Answer, Failure, Outbound
 from guard.upstream import Circuits, Client, Link
 from guard.upstream.circuit import EVERYBODY
-from guard.upstream.connection import Asked, Connection
+from guard.upstream.connection import Asked, DaemonConnection
 from tests.support.scripted_daemon import ScriptedDaemon, Talk, answer, scripted, well
 
 READ = Outbound("GET", "/api/accounts", None, 5.0)
@@ -219,7 +219,7 @@ async def test_a_connection_found_closed_is_passed_over() -> None:
 class SlowDialler(Client):
     """A client that is held up between the connect and the first byte."""
 
-    async def _dial(self, *, deadline_s: float) -> Connection | Failure:
+    async def _dial(self, *, deadline_s: float) -> DaemonConnection | Failure:
         connection = await super()._dial(deadline_s=deadline_s)
         await asyncio.sleep(0.02)
         return connection
@@ -314,20 +314,20 @@ async def warm(connections: int) -> AsyncIterator[tuple[Client, ScriptedDaemon]]
 async def test_what_comes_in_one_turn_leaves_together_and_a_cancel_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is alone waits for nothing, nor does a cancel; all others are written when the turn is over."""
     seen: list[str] = []
-    take, leave = Connection.take, Connection.leave
+    take, leave = DaemonConnection.take, DaemonConnection.leave
 
-    def taking(connection: Connection, request: bytes, deadline_s: float) -> Asked | None:
+    def taking(connection: DaemonConnection, request: bytes, deadline_s: float) -> Asked | None:
         seen.append("take")
         return take(connection, request, deadline_s)
 
-    def leaving(connection: Connection) -> bool:
+    def leaving(connection: DaemonConnection) -> bool:
         seen.append("leave")
         return leave(connection)
 
     cancel = replace(ORDER, is_cancel=True)
     async with warm(5) as (client, daemon):
-        monkeypatch.setattr(Connection, "take", taking)
-        monkeypatch.setattr(Connection, "leave", leaving)
+        monkeypatch.setattr(DaemonConnection, "take", taking)
+        monkeypatch.setattr(DaemonConnection, "leave", leaving)
         answers = await asyncio.gather(*[client.send(request) for request in (READ, READ, ORDER, cancel, ORDER)])
 
         assert all(isinstance(each, Answer) for each in answers)
@@ -341,14 +341,14 @@ LOOKED_AT = replace(ORDER, may_leave=lambda: True)
 async def test_trades_leave_before_what_else_came_in_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reads hold up no trade."""
     seen: list[str] = []
-    leave = Connection.leave
+    leave = DaemonConnection.leave
 
-    def leaving(connection: Connection) -> bool:
+    def leaving(connection: DaemonConnection) -> bool:
         seen.append((connection._unsent or b"").split(b" ")[1].decode())
         return leave(connection)
 
     async with warm(4) as (client, _):
-        monkeypatch.setattr(Connection, "leave", leaving)
+        monkeypatch.setattr(DaemonConnection, "leave", leaving)
         await asyncio.gather(*[client.send(request) for request in (READ, READ, READ, LOOKED_AT)])
         assert seen == [READ.path, ORDER.path, READ.path, READ.path]
 
@@ -457,17 +457,17 @@ async def test_a_client_closed_before_the_end_of_the_turn_sends_nothing_more() -
 
 async def test_a_bug_of_ours_as_one_leaves_is_no_other_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own sender hears of it, or is served on another connection; the others leave."""
-    leave = Connection.leave
-    broken: list[Connection] = []
+    leave = DaemonConnection.leave
+    broken: list[DaemonConnection] = []
 
-    def once(connection: Connection) -> bool:
+    def once(connection: DaemonConnection) -> bool:
         if not broken and client._slots.in_use == 3:
             broken.append(connection)
             raise RuntimeError("broken")
         return leave(connection)
 
     async with warm(3) as (client, daemon):
-        monkeypatch.setattr(Connection, "leave", once)
+        monkeypatch.setattr(DaemonConnection, "leave", once)
         sending = [asyncio.ensure_future(client.send(READ)) for _ in range(3)]
 
         assert all(isinstance(each, Answer) for each in await asyncio.gather(*sending))
@@ -490,7 +490,7 @@ async def test_a_bug_of_ours_while_sending_takes_no_slot_along(
         if is_idle:
             assert isinstance(await client.send(READ), Answer)
         with monkeypatch.context() as patch:
-            patch.setattr(Connection, where, broken)
+            patch.setattr(DaemonConnection, where, broken)
             with pytest.raises(RuntimeError, match="broken"):
                 await client.send(ORDER)
         assert client.in_flight == 0

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from guard.terms import Failure
-from guard.upstream.answer import Whole
-from guard.upstream.connection import UNSENT, Connection, Future
+from guard.upstream.answer import ParsedAnswer
+from guard.upstream.connection import UNSENT, DaemonConnection, Future
 from tests.support.looptime import timed
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -46,9 +46,9 @@ class Bench:
     """A connection with its transport, and how often it said that it is lost."""
 
     def __init__(self, *, is_tls: bool = False) -> None:
-        self.lost: list[Connection] = []
+        self.lost: list[DaemonConnection] = []
         self.transport = MemoryTransport(is_tls=is_tls)
-        self.connection = Connection(body_bytes_max=100, on_lost=self.lost.append)
+        self.connection = DaemonConnection(body_bytes_max=100, on_lost=self.lost.append)
 
     def open(self) -> "Bench":
         """Connected."""
@@ -78,7 +78,7 @@ async def test_an_answer_settles_the_request_and_frees_the_connection(bench: Ben
     bench.connection.data_received(OK)
     is_reusable.append(bench.connection.is_reusable)
 
-    assert await asked == Whole(200, "", b"ok", is_reusable=True)
+    assert await asked == ParsedAnswer(200, "", b"ok", is_reusable=True)
     assert is_reusable == [False, True]
     assert bench.transport.written == [b"GET"]
 
@@ -105,7 +105,7 @@ async def test_nothing_is_written_to_a_connection_that_is_not_quiet(bench: Bench
         bench.connection.connection_lost(None)
     if why == "dropped":
         bench.connection.drop()
-    fresh = Connection(body_bytes_max=100, on_lost=bench.lost.append)
+    fresh = DaemonConnection(body_bytes_max=100, on_lost=bench.lost.append)
     connection = fresh if why == "not yet open" else bench.connection
 
     assert connection.ask(b"GET", deadline_s=1e9) is None
@@ -219,7 +219,7 @@ def test_a_timer_that_was_set_sooner_does_not_ring_for_a_later_request(bench: Be
 
         assert not asked.done()
         bench.connection.data_received(OK)
-        assert isinstance(await asked, Whole)
+        assert isinstance(await asked, ParsedAnswer)
 
     timed(main())
 
@@ -239,7 +239,7 @@ async def test_bytes_that_nobody_asked_for_end_the_connection(bench: Bench) -> N
     bench.connection.data_received(OK)
     bench.connection.data_received(b"\r\n")
 
-    assert isinstance(await asked, Whole)
+    assert isinstance(await asked, ParsedAnswer)
     assert bench.transport.is_gone
     assert not bench.connection.is_reusable
 

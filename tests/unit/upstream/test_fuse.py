@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from guard.terms import Answer, Failure, Outbound
 from guard.upstream.circuit import OPEN_MIN_US, SAMPLE_MIN, Circuits
-from guard.upstream.fuse import Fused
+from guard.upstream.fuse import CircuitedDaemon
 from tests.support.clock import ManualClock
 
 READ = Outbound("POST", "/api/quote", b"{}", timeout_s=1, owner="bot")
@@ -26,7 +26,7 @@ class Scripted:
 async def test_a_circuit_that_opens_or_closes_is_told_once() -> None:
     """Both open where nobody can connect and stay so over a failed probe; each is closed by an answer of its own."""
     daemon, clock = Scripted(), ManualClock()
-    fused = Fused(daemon, Circuits(), clock)
+    fused = CircuitedDaemon(daemon, Circuits(), clock)
     with capture_logs() as logs:
         await fused.send(READ)
         daemon.answer = Failure("refused", "no", is_sent=False)
@@ -47,7 +47,7 @@ async def test_a_circuit_that_opens_or_closes_is_told_once() -> None:
 
 async def test_what_may_not_leave_is_not_sent() -> None:
     """As the client does it: asked in the step in which it would be sent."""
-    fused = Fused(Scripted(), Circuits(), ManualClock())
+    fused = CircuitedDaemon(Scripted(), Circuits(), ManualClock())
     kept = await fused.send(replace(READ, may_leave=lambda: False))
     assert isinstance(kept, Failure)
     assert (kept.kind, kept.is_sent) == ("held", False)

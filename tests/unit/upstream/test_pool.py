@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.terms import Failure, Outbound
-from guard.upstream.connection import Connection
-from guard.upstream.pool import TRADE_IDLE_MAX_S, Idle, Line, Slots, Urgency, Waiter, urgency_of
+from guard.upstream.connection import DaemonConnection
+from guard.upstream.pool import TRADE_IDLE_MAX_S, IdleConnections, RequestSlots, Urgency, Waiter, WaitQueue, urgency_of
 
 CANCEL, TRADE, OTHER = Urgency.CANCEL, Urgency.TRADE, Urgency.OTHER
 
@@ -25,7 +25,7 @@ def later(seconds: float = 5.0) -> float:
     return asyncio.get_running_loop().time() + seconds
 
 
-def take(slots: Slots, urgency: Urgency, seconds: float = 5.0) -> "asyncio.Task[Failure | None]":
+def take(slots: RequestSlots, urgency: Urgency, seconds: float = 5.0) -> "asyncio.Task[Failure | None]":
     """Someone who wants a slot."""
     return asyncio.ensure_future(slots.take(urgency, deadline_s=later(seconds)))
 
@@ -49,7 +49,7 @@ def test_urgency_follows_what_a_request_does(request_: Outbound, urgency: Urgenc
 async def test_slots_are_kept_for_those_who_come_first(slots_max: int, expected: tuple[int, int, int]) -> None:
     """Of each urgency alone, as many get a slot as the reserve of the more urgent leaves."""
     for urgency, count in zip((CANCEL, TRADE, OTHER), expected, strict=True):
-        slots = Slots(slots_max=slots_max, waiters_max=100)
+        slots = RequestSlots(slots_max=slots_max, waiters_max=100)
         waiting = [take(slots, urgency) for _ in range(slots_max + 3)]
         await turns()
 
@@ -60,7 +60,7 @@ async def test_slots_are_kept_for_those_who_come_first(slots_max: int, expected:
 
 async def test_a_freed_slot_goes_to_the_most_urgent_in_order_of_arrival() -> None:
     """Cancels first, then trades, then the rest; first come first served among equals; nobody overtakes."""
-    slots = Slots(slots_max=1, waiters_max=10)
+    slots = RequestSlots(slots_max=1, waiters_max=10)
     assert await slots.take(OTHER, deadline_s=later()) is None
     served: list[str] = []
 
@@ -83,7 +83,7 @@ async def test_a_freed_slot_goes_to_the_most_urgent_in_order_of_arrival() -> Non
 
 async def test_waiting_is_bounded_in_number_and_time() -> None:
     """Too many waiters: refused at once; too long: the same; in both cases nothing was sent and nothing is lost."""
-    slots = Slots(slots_max=1, waiters_max=1)
+    slots = RequestSlots(slots_max=1, waiters_max=1)
     assert await slots.take(OTHER, deadline_s=later()) is None
     waiting = take(slots, OTHER, 0.01)
     await turns()
@@ -101,7 +101,7 @@ async def test_waiting_is_bounded_in_number_and_time() -> None:
 
 async def test_a_slot_given_to_someone_who_just_left_goes_on() -> None:
     """Cancelled in the very turn in which the slot came: the next in line gets it."""
-    slots = Slots(slots_max=1, waiters_max=10)
+    slots = RequestSlots(slots_max=1, waiters_max=10)
     assert await slots.take(OTHER, deadline_s=later()) is None
     first, second = take(slots, OTHER), take(slots, OTHER)
     await turns()
@@ -116,7 +116,7 @@ async def test_a_slot_given_to_someone_who_just_left_goes_on() -> None:
 
 async def test_a_closed_pool_gives_no_slots() -> None:
     """Those who wait and those who come are refused, unsent."""
-    slots = Slots(slots_max=1, waiters_max=10)
+    slots = RequestSlots(slots_max=1, waiters_max=10)
     assert await slots.take(OTHER, deadline_s=later()) is None
     waiting = take(slots, TRADE)
     await turns()
@@ -129,7 +129,7 @@ async def test_a_closed_pool_gives_no_slots() -> None:
 
 async def test_owners_take_turns() -> None:
     """One request of a key waits behind one of a key that has a hundred waiting, and not behind all of them."""
-    slots, served = Slots(slots_max=1, waiters_max=1000), list[str]()
+    slots, served = RequestSlots(slots_max=1, waiters_max=1000), list[str]()
     assert await slots.take(OTHER, deadline_s=later()) is None
 
     async def one(owner: str) -> None:
@@ -147,7 +147,7 @@ async def test_owners_take_turns() -> None:
 
 async def test_no_owner_fills_a_line_against_others() -> None:
     """Where a line is full, whoever has fewer waiting takes the place of the latest of whoever has most, unsent."""
-    slots, told = Slots(slots_max=1, waiters_max=4), dict[str, Failure | None]()
+    slots, told = RequestSlots(slots_max=1, waiters_max=4), dict[str, Failure | None]()
     assert await slots.take(CANCEL, deadline_s=later()) is None
 
     async def one(name: str) -> None:
@@ -169,7 +169,7 @@ async def test_no_owner_fills_a_line_against_others() -> None:
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["", "a", "b"])), max_size=40))
 async def test_a_line_serves_everybody_once(steps: list[tuple[bool, str]]) -> None:
     """Against a model: each owner in its own order, no owner twice while another waits, nobody lost."""
-    line, model = Line(), dict[str, list[Waiter]]()
+    line, model = WaitQueue(), dict[str, list[Waiter]]()
     for is_coming, owner in steps:
         if is_coming:
             waiter: Waiter = asyncio.get_running_loop().create_future()
@@ -196,7 +196,7 @@ def test_slots_are_never_lost_nor_made(slots_max: int, plan: list[tuple[Urgency,
     """Any mix of arrivals, departures and cancellations stays within the bound and ends at zero."""
 
     async def main() -> None:
-        slots = Slots(slots_max=slots_max, waiters_max=100)
+        slots = RequestSlots(slots_max=slots_max, waiters_max=100)
         running: list[asyncio.Task[None]] = []
         most = 0
 
@@ -222,7 +222,7 @@ def test_slots_are_never_lost_nor_made(slots_max: int, plan: list[tuple[Urgency,
 
 
 class FakeConnection:
-    """What `Idle` asks of a connection."""
+    """What `IdleConnections` asks of a connection."""
 
     def __init__(self) -> None:
         self.idle_since_s = 0.0
@@ -233,40 +233,40 @@ class FakeConnection:
         self.is_open = False
 
 
-def put(idle: Idle, idle_s: float = 0.0) -> FakeConnection:
+def put(idle: IdleConnections, idle_s: float = 0.0) -> FakeConnection:
     """A connection that has been idle for so long."""
     connection = FakeConnection()
-    idle.put(cast("Connection", connection))
+    idle.put(cast("DaemonConnection", connection))
     connection.idle_since_s -= idle_s
     return connection
 
 
 async def test_the_connection_used_last_is_used_first() -> None:
     """The others grow old and are dropped."""
-    idle = Idle(idle_max_s=15.0)
+    idle = IdleConnections(idle_max_s=15.0)
     first, second = put(idle), put(idle)
 
-    assert idle.pick(is_trade=False) is cast("Connection", second)
-    assert idle.pick(is_trade=False) is cast("Connection", first)
+    assert idle.pick(is_trade=False) is cast("DaemonConnection", second)
+    assert idle.pick(is_trade=False) is cast("DaemonConnection", first)
     assert idle.pick(is_trade=False) is None
     idle.close()
 
 
 async def test_a_trade_takes_no_connection_that_was_idle_for_two_seconds() -> None:
     """Older ones stay for reads (contract §4, Verdict)."""
-    idle = Idle(idle_max_s=15.0)
+    idle = IdleConnections(idle_max_s=15.0)
     old = put(idle, TRADE_IDLE_MAX_S)
 
     assert idle.pick(is_trade=True) is None
-    assert idle.pick(is_trade=False) is cast("Connection", old)
+    assert idle.pick(is_trade=False) is cast("DaemonConnection", old)
     young = put(idle, TRADE_IDLE_MAX_S - 0.5)
-    assert idle.pick(is_trade=True) is cast("Connection", young)
+    assert idle.pick(is_trade=True) is cast("DaemonConnection", young)
     idle.close()
 
 
 async def test_idle_connections_are_dropped_when_their_time_is_over() -> None:
     """One timer, oldest first, until none is left."""
-    idle = Idle(idle_max_s=0.02)
+    idle = IdleConnections(idle_max_s=0.02)
     first = put(idle)
     await asyncio.sleep(0.01)
     second = put(idle)
@@ -280,10 +280,10 @@ async def test_idle_connections_are_dropped_when_their_time_is_over() -> None:
 
 async def test_closing_and_forgetting_leave_nothing_behind() -> None:
     """A connection that is lost is not handed out; closing drops the rest."""
-    idle = Idle(idle_max_s=15.0)
+    idle = IdleConnections(idle_max_s=15.0)
     lost, kept = put(idle), put(idle)
-    idle.forget(cast("Connection", lost))
-    idle.forget(cast("Connection", lost))
+    idle.forget(cast("DaemonConnection", lost))
+    idle.forget(cast("DaemonConnection", lost))
     idle.close()
     idle.drop_oldest()
 

@@ -14,7 +14,7 @@ from guard.upstream.reconcile import (
     SECOND_ABSENCE_US,
     Absences,
     Proof,
-    Sought,
+    UnknownOrder,
     change_shown,
     find_new,
 )
@@ -34,12 +34,12 @@ ORDER = PlaceOrder(
 ROW = OrderRow("1", "A", "00700", "HK.00700", 1, Decimal(100), Status.SUBMITTED, price=Decimal(200), created=SENT)
 
 
-def sought(step: str = "s1", key: str = "bot", **members: Any) -> Sought:
+def sought(step: str = "s1", key: str = "bot", **members: Any) -> UnknownOrder:
     """A new order in doubt."""
-    return Sought(step, key, replace(ORDER, **members), SENT)
+    return UnknownOrder(step, key, replace(ORDER, **members), SENT)
 
 
-def found(*rows: OrderRow, wanted: tuple[Sought, ...] = (sought(),), known: str = "") -> list[OrderRow | Proof]:
+def found(*rows: OrderRow, wanted: tuple[UnknownOrder, ...] = (sought(),), known: str = "") -> list[OrderRow | Proof]:
     """What is found for each."""
     answer = find_new(wanted, rows, is_known=lambda row: row.order_id_ex == known)
     return [answer[one.step] for one in wanted]

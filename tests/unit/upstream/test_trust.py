@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from guard.errors import SettingsFault
-from guard.stream.bounds import Bounds
+from guard.stream.bounds import StreamBounds
 from guard.stream.dial import Dialler
 from guard.terms import Answer, Failure, Outbound, Refusal
 from guard.upstream import Client, Link
@@ -131,7 +131,7 @@ async def test_the_stream_is_dialled_by_the_new_ones(tmp_path: Path) -> None:
     async with scripted(tls=authority(tmp_path, serial=1)) as daemon:
         url = f"https://localhost:{daemon.port}"
         trust = Trust(url, ca_file=str(tmp_path / "cert.pem"))
-        dialler = Dialler(trust, key=None, bounds=Bounds())
+        dialler = Dialler(trust, key=None, bounds=StreamBounds())
         authority(tmp_path, serial=2)
         await trust.renew()
         refused = await dialler.dial(connect_s=5.0, answer_s=5.0)

@@ -10,7 +10,7 @@ from guard.codes import Code
 from guard.intent import encode, order_of
 from guard.limits import Fills, Holder, State, Worth, note_filled, reserve, settle
 from guard.terms import Claim, Env, Missing, Money, PlaceOrder, Valuation
-from guard.walk.changing import Change
+from guard.walk.changing import OrderChange
 from tests.support.ledger import ACCEPTED, new_order
 
 UNIT: Final = 10_000
@@ -43,7 +43,7 @@ def test_a_body_is_read_as_it_was_written() -> None:
 def test_what_nobody_values_is_worth_what_its_price_says(price: int, amount: int) -> None:
     """By its multiplier of before, and never less: a counter that no policy has now may be in force again."""
     holder, order = live()
-    found = Change(holder, replace(order, price=Decimal(price)), UNKNOWN).carried(())
+    found = OrderChange(holder, replace(order, price=Decimal(price)), UNKNOWN).carried(())
     assert [claim.amount for claim in found] == [amount * UNIT] * 2
 
 
@@ -54,13 +54,15 @@ def test_fills_of_contracts_count_with_their_multiplier(paid: str | None, amount
     """Five were bought; whatever sign their price had, and at what they were valued where nobody told."""
     holder, order = live(filled=5, paid=paid)
     worth = Valuation(Money(Decimal(90_000), "HKD"), Decimal(180), "limit", Decimal(50))
-    (claim,) = Change(holder, replace(order, price=Decimal(180)), worth).claims((Claim("spend", DAY, 90_000 * UNIT),))
+    (claim,) = OrderChange(holder, replace(order, price=Decimal(180)), worth).claims(
+        (Claim("spend", DAY, 90_000 * UNIT),)
+    )
     assert (claim.amount, claim.whole, claim.unseen) == (amount * UNIT, 90_000 * UNIT, 5_000 * UNIT)
 
 
 def test_a_new_order_claims_what_its_rules_say() -> None:
     """There is nothing to go by beside."""
     claims = (Claim("spend", DAY, 1),)
-    change = Change(None, order_of(BODY), None)
+    change = OrderChange(None, order_of(BODY), None)
     assert change.claims(claims) is claims
     assert change.carried(claims) == ()

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from msgspec import Raw
 
+from guard.activeconfig import ActiveConfig
 from guard.catalogue import ENDPOINTS
 from guard.codes import Code
 from guard.journal import ABSENT, Decision, seen_of
 from guard.limits import About, Amounts, Holder
-from guard.standing import Standing
 from guard.terms import (
     NOT_ASKED,
     Account,
@@ -45,7 +45,7 @@ from guard.walk.desk import NOTHING_KNOWN, Situation, Visit
 from tests.support.clock import START_US
 from tests.support.journal import SHA
 
-STANDING: Final = Standing(None, None, (), None, b"", SHA)  # type: ignore[arg-type]
+STANDING: Final = ActiveConfig(None, None, (), None, b"", SHA)  # type: ignore[arg-type]
 REAL: Final = Account(Env.REAL, 281756478875559548)
 HEADER: Final = Header(None, REAL.acc_id, None, 1)
 ORDER: Final = PlaceOrder(

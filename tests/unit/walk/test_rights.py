@@ -48,8 +48,8 @@ def asked(said: dict[str, Any]) -> list[Any]:
     """What stands against this request, asked as the walk asks it."""
     row = endpoint(said["path"])
     now = datetime(2026, 11, 25, tzinfo=UTC)
-    standing: Any = None  # rights hang on no setting
-    visit = Visit(Call("POST", row.path, {}, b"", ""), "id", now, 0, 0, 0, standing)
+    config: Any = None  # rights hang on no setting
+    visit = Visit(Call("POST", row.path, {}, b"", ""), "id", now, 0, 0, 0, config)
     visit.endpoint, visit.effect = row, Effect.ORDER_CANCEL if said["is_cancel"] and row.is_trade else row.effect
     visit.principal = Principal(said["key"], said["key"], said["scopes"], said["acc_ids"])
     situation = Situation(INTENT, rows=said["rows"], env=said["env"], acc_ids=said["named"])

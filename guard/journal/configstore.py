@@ -1,4 +1,4 @@
-"""Whatever decides, kept by hash beside the journal: texts of policy files, keys without hashes, settings.
+"""Whatever decides, stored by hash beside the journal: texts of policy files, keys without hashes, settings.
 
 A year later a reviewer finds the very policy text that made a decision under its `policy_sha256`.
 """
@@ -13,7 +13,7 @@ from guard.journal.disk import Disk, replace_file
 from guard.wholefile import GIVEN_BYTES_MAX, read_whole
 
 
-class Shelf:
+class ConfigStore:
     """A directory of `<sha256>.json` files. A file is written once, and again only if it is damaged or `is_anew`."""
 
     def __init__(self, directory: Path) -> None:

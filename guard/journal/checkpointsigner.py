@@ -6,8 +6,8 @@ from guard.journal.note import Checkpoint, Signer, sign
 from guard.journal.tree import Tree, TreeHead
 
 
-class Notary:
-    """One log's signer.
+class CheckpointSigner:
+    """Signs the checkpoints of one log.
 
     Attributes:
         signers: the log's own key first; in the run that changes it, the new one follows.

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from guard.limits import NOBODY, Amounts, Holder, State, Step, find_order
 from guard.terms import OrderNames, stamp_of
-from guard.tracking.places import Place
+from guard.tracking.places import OrderList
 from guard.upstream.orderlist import OrderRow
 
 DRAWERS: Final = 64  # one table of all live orders would be laid out anew as it grows, up to 7 ms in one go for 50,000
@@ -18,7 +18,7 @@ def _drawers() -> tuple[dict[str, Terms], ...]:
     return tuple({} for _ in range(DRAWERS))
 
 
-class Asked(Struct):
+class ListSnapshot(Struct):
     """A list is as old as its question, so what happened to an order since then is not in it.
 
     `doubts`: the steps in doubt then; `names`: live orders that no step was open for, oldest first, whose terms are in
@@ -27,7 +27,7 @@ class Asked(Struct):
     (`is_fresh`) what the broker says.
     """
 
-    place: Place
+    place: OrderList
     doubts: dict[str, Step]
     at_us: int = 0
     names: list[str] = field(default_factory=list)

@@ -162,7 +162,7 @@ def test_the_memory_for_orders_that_are_alike_is_bounded(monkeypatch: pytest.Mon
     for acc_id in (1, 2, 3, 4, 3, 2, 1, 1):
         (claim,) = asked(rules, account=Account(Env.REAL, acc_id)).claims
         assert claim.counter.startswith("daily_value/")
-        assert len(plan.alike) <= 2
+        assert len(plan.classes) <= 2
 
 
 def test_what_an_order_is_converted_into_is_worked_out_for_each() -> None:

@@ -16,11 +16,10 @@ from guard.intent import order_of
 from guard.journal import Order, OutcomeRecord, Reconciled
 from guard.limits import Holder, State, advance, end_order, fill_ended, post, reserve, set_targets, settle
 from guard.policy.cells import book_of, is_gtc
-from guard.policy.fills import Progress, targets, vanished
+from guard.policy.fills import FillProgress, targets, vanished
 from guard.recovery.readback import opening_of
-from guard.replay.judging import Asked, Verdict
-from guard.terms import Claim, Outcome
-from guard.terms import Verdict as Came
+from guard.replay.judging import RecordedRequest, ReplayVerdict
+from guard.terms import Claim, Outcome, Verdict
 from guard.tracking.apply import fills_of, note_fills
 from guard.walk.changing import wholes
 
@@ -29,7 +28,7 @@ _FOREVER: Final = 2**63
 _SUMS: Final = frozenset({"working", "count"})
 
 
-class Elsewhere:
+class Counterfactual:
     """`real` is the ledger of what happened; `state` the one under the other policies."""
 
     def __init__(self, real: State, state: State) -> None:
@@ -40,7 +39,7 @@ class Elsewhere:
 
     # ------------------------------------------------------------ decisions
 
-    def takes(self, one: Asked, verdict: Verdict) -> None:
+    def takes(self, one: RecordedRequest, verdict: ReplayVerdict) -> None:
         """An order that went out in both worlds, with the claims of the other policies."""
         record = one.record
         opening = opening_of(record)
@@ -50,14 +49,14 @@ class Elsewhere:
                 return
         reserve(self.state, replace(opening, claims=verdict.claims), t_us=record.t)
 
-    def refuses(self, one: Asked, verdict: Verdict) -> None:
+    def refuses(self, one: RecordedRequest, verdict: ReplayVerdict) -> None:
         """An order that went out in one world only: it is nowhere in the other, and its counters are apart."""
         record = one.record
         advance(self.state, t_us=record.t)
         for claim in (*record.claims, *verdict.claims):
             self._part(claim, t_us=record.t, holder=record.of or record.id)
 
-    def lets_through(self, one: Asked, verdict: Verdict, came: Outcome) -> None:
+    def lets_through(self, one: RecordedRequest, verdict: ReplayVerdict, came: Outcome) -> None:
         """An order that the record refused: taken, accepted and filled in one moment."""
         self.takes(one, verdict)
         record = one.record
@@ -155,11 +154,11 @@ class Elsewhere:
         self._apart_until[claim.counter] = max(until, self._apart_until.get(claim.counter, 0))
 
 
-ACCEPTED: Final = Outcome(Came.ACCEPTED, message="taken to be filled")
+ACCEPTED: Final = Outcome(Verdict.ACCEPTED, message="taken to be filled")
 
 
-def _progress(holder: Holder, record: Order, wall: datetime) -> Progress:
+def _progress(holder: Holder, record: Order, wall: datetime) -> FillProgress:
     """How far the order has come, as its record tells it."""
     order, filled = order_of(holder.order), Decimal(record.filled_qty or 0)
     average = Decimal(record.filled_value) / filled if record.filled_value and filled else None
-    return Progress(order.qty, filled, wall, price=order.price, average=average, is_over=record.ended)
+    return FillProgress(order.qty, filled, wall, price=order.price, average=average, is_over=record.ended)

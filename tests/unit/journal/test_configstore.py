@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from guard.journal.shelf import Shelf
+from guard.journal.configstore import ConfigStore
 
 BODY = b'{"a":1}'
 NAME = hashlib.sha256(BODY).hexdigest()
@@ -14,38 +14,38 @@ SET = "5" * 64
 
 def test_what_is_there_stays(tmp_path: Path) -> None:
     """Texts of the same set that differ in a comment: the first that made it is kept."""
-    shelf = Shelf(tmp_path / "config")
-    shelf.put(SET, b'{"desk.toml":"# one"}')
-    shelf.put(SET, b'{"desk.toml":"# two"}')
-    assert shelf.get(SET) == b'{"desk.toml":"# one"}'
+    store = ConfigStore(tmp_path / "config")
+    store.put(SET, b'{"desk.toml":"# one"}')
+    store.put(SET, b'{"desk.toml":"# two"}')
+    assert store.get(SET) == b'{"desk.toml":"# one"}'
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x00" * 7, b'{"a":', b'{"a":2}', b"[" * 100_000])
 def test_what_was_damaged_is_put_anew(tmp_path: Path, damage: bytes) -> None:
     """Cut off, zeroed, or other JSON than the hash names: the next start mends it instead of keeping it for ever."""
-    shelf = Shelf(tmp_path / "config")
-    shelf.put(NAME, BODY)
+    store = ConfigStore(tmp_path / "config")
+    store.put(NAME, BODY)
     (tmp_path / "config" / f"{NAME}.json").write_bytes(damage)
-    shelf.put(NAME, BODY)
-    assert shelf.get(NAME) == BODY
+    store.put(NAME, BODY)
+    assert store.get(NAME) == BODY
 
 
 def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     """What a link leads to is somebody else's file."""
-    shelf = Shelf(tmp_path / "config")
-    shelf.put(NAME, BODY)
+    store = ConfigStore(tmp_path / "config")
+    store.put(NAME, BODY)
     other, path = tmp_path / "other", tmp_path / "config" / f"{NAME}.json"
     other.write_bytes(b"mine")
     path.unlink()
     path.symlink_to(other)
-    shelf.put(NAME, BODY)
-    assert (shelf.get(NAME), other.read_bytes(), path.is_symlink()) == (BODY, b"mine", False)
+    store.put(NAME, BODY)
+    assert (store.get(NAME), other.read_bytes(), path.is_symlink()) == (BODY, b"mine", False)
 
 
 def test_a_directory_in_its_place_is_told(tmp_path: Path) -> None:
     """Nothing is kept there, and whoever asks for it knows."""
-    shelf = Shelf(tmp_path / "config")
+    store = ConfigStore(tmp_path / "config")
     (tmp_path / "config" / f"{NAME}.json").mkdir(parents=True)
     with pytest.raises(OSError, match="irectory"):
-        shelf.put(NAME, BODY)
-    assert shelf.get(NAME) is None
+        store.put(NAME, BODY)
+    assert store.get(NAME) is None

@@ -1,7 +1,7 @@
 """What is in force: settings, keys, issuers and policies as one frozen value that is swapped as a whole.
 
-A reload reads the files once, builds a new `Standing` and swaps one reference between requests; a request keeps the one
-that it began with. No request is decided here.
+A reload reads the files once, builds a new `ActiveConfig` and swaps one reference between requests; a request keeps the
+one that it began with. No request is decided here.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from guard.access import Issuers, Keyring, keyfile, parse_issuer
 from guard.access.issuers import JWKS_BYTES_MAX
 from guard.catalogue.table import TABLE
 from guard.errors import SettingsFault
-from guard.journal.shelf import Shelf
+from guard.journal.configstore import ConfigStore
 from guard.loop.resting import Pieces
 from guard.pieces import in_pieces
 from guard.policy import RULES, PolicyDoc, PolicyError, PolicySet, compile_set
@@ -32,14 +32,14 @@ WARMED_MAX: Final = 500  # keys whose plans a start makes before it opens, and a
 _log = structlog.get_logger("guard")
 
 
-class Standing(Struct, frozen=True, weakref=True):
+class ActiveConfig(Struct, frozen=True, weakref=True):
     """One consistent set of everything that decides. `policies` None: none could be loaded, new orders are refused."""
 
     settings: Settings
     keyring: Keyring
     issuers: Issuers
     policies: PolicySet | None
-    config: bytes
+    canonical: bytes
     config_sha256: str
 
     @property
@@ -118,7 +118,7 @@ class Before(Struct, frozen=True):
     back: str | None = None
 
 
-def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Before, now: datetime) -> AtStart:
+def at_start(settings: Settings, keyring: Keyring, store: ConfigStore, *, before: Before, now: datetime) -> AtStart:
     """The policies of the directory, once kept by hash; if they are wrong, the last good ones from the record, or none.
 
     A start is no way around change control: under two-person rule, policies that are looser than the last ones wait for
@@ -127,17 +127,17 @@ def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Befo
     files = read_steadily(settings.path(settings.policies.dir))
     texts, errors = files.texts, list(files.errors)
     found = compiled(settings, keyring, texts, now=now)
-    last = None if before.last is None else kept_set(settings, keyring, shelf, sha256=before.last, now=now)
+    last = None if before.last is None else kept_set(settings, keyring, store, sha256=before.last, now=now)
     if isinstance(found, PolicySet) and not errors:
         if before.last is not None and _is_held_back(settings, before, found, last=last):
             _log.warning("policy_held_back", in_force=before.last, on_disk=found.sha256, hint="guard policy reload")
             return AtStart(last)
         try:
-            keep(settings, keyring, shelf, found=found, texts=texts, now=now)
+            keep(settings, keyring, store, found=found, texts=texts, now=now)
         except OSError as error:
             _log.error("policy_not_kept", why=str(error), hint="new orders are refused; cancels pass")
             return AtStart(None)
-        ends = _builds_on_what_ends(settings, keyring, shelf, before=before, found=found, now=now)
+        ends = _builds_on_what_ends(settings, keyring, store, before=before, found=found, now=now)
         if ends:
             _log.warning("policy_ends", sha256=found.sha256, back=before.back, hint="it builds on what ends by itself")
         return AtStart(found, ends=ends)
@@ -152,7 +152,13 @@ def at_start(settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Befo
 
 
 def keep(
-    settings: Settings, keyring: Keyring, shelf: Shelf, *, found: PolicySet, texts: Mapping[str, str], now: datetime
+    settings: Settings,
+    keyring: Keyring,
+    store: ConfigStore,
+    *,
+    found: PolicySet,
+    texts: Mapping[str, str],
+    now: datetime,
 ) -> None:
     """Keeps these texts beside the record, by the hash of what is enforced. Raises OSError.
 
@@ -160,14 +166,16 @@ def keep(
     their shadow policies differ.
     """
     content = msgspec.json.encode(texts)
-    is_another = shelf.get(found.sha256) not in {None, content}
-    there = kept_set(settings, keyring, shelf, sha256=found.sha256, now=now) if is_another else found
-    shelf.put(found.sha256, content, is_anew=there is None or there.hashes != found.hashes)
+    is_another = store.get(found.sha256) not in {None, content}
+    there = kept_set(settings, keyring, store, sha256=found.sha256, now=now) if is_another else found
+    store.put(found.sha256, content, is_anew=there is None or there.hashes != found.hashes)
 
 
-def kept_set(settings: Settings, keyring: Keyring, shelf: Shelf, *, sha256: str, now: datetime) -> PolicySet | None:
+def kept_set(
+    settings: Settings, keyring: Keyring, store: ConfigStore, *, sha256: str, now: datetime
+) -> PolicySet | None:
     """The set with this hash; None if its texts are not kept, are damaged, or no longer compile to it."""
-    raw = shelf.get(sha256)
+    raw = store.get(sha256)
     try:
         texts = None if raw is None else msgspec.json.decode(raw, type=dict[str, str])
     except msgspec.ValidationError:
@@ -187,12 +195,12 @@ def _is_held_back(settings: Settings, before: Before, found: PolicySet, *, last:
 
 
 def _builds_on_what_ends(
-    settings: Settings, keyring: Keyring, shelf: Shelf, *, before: Before, found: PolicySet, now: datetime
+    settings: Settings, keyring: Keyring, store: ConfigStore, *, before: Before, found: PolicySet, now: datetime
 ) -> bool:
     """It differs from the temporary set, and is looser than the set to which that one reverts."""
     if before.back is None or found.sha256 == before.last:
         return False
-    back = kept_set(settings, keyring, shelf, sha256=before.back, now=now)
+    back = kept_set(settings, keyring, store, sha256=before.back, now=now)
     return back is None or not _is_safe(back, found)
 
 
@@ -221,9 +229,9 @@ def warmed(policies: PolicySet, keyring: Keyring, *, now: datetime) -> PolicySet
     return policies
 
 
-def pieces_of(standing: Standing) -> Pieces:
+def pieces_of(config: ActiveConfig) -> Pieces:
     """Its large containers, so that whoever drops it can free it bit by bit."""
-    return [*pieces_of_keys(standing.keyring), *(standing.policies.pieces() if standing.policies is not None else ())]
+    return [*pieces_of_keys(config.keyring), *(config.policies.pieces() if config.policies is not None else ())]
 
 
 def pieces_of_keys(keyring: Keyring) -> Pieces:
@@ -231,8 +239,8 @@ def pieces_of_keys(keyring: Keyring) -> Pieces:
     return [list(keyring.records), list(keyring.principals.values())]
 
 
-def stand(settings: Settings, keyring: Keyring, issuers: Issuers, *, policies: PolicySet | None) -> Standing:
-    """The standing of these parts, with the hash of everything that decides (contract §7, `config_sha256`)."""
+def config_of(settings: Settings, keyring: Keyring, issuers: Issuers, *, policies: PolicySet | None) -> ActiveConfig:
+    """The configuration of these parts, with the hash of everything that decides (contract §7, `config_sha256`)."""
     deciding = {
         "version": __version__,
         "rules": RULES,
@@ -247,5 +255,5 @@ def stand(settings: Settings, keyring: Keyring, issuers: Issuers, *, policies: P
         "flags": settings.flags,
         "reads": settings.journal.reads,
     }
-    config = msgspec.json.encode(deciding, order="sorted")
-    return Standing(settings, keyring, issuers, policies, config, hashlib.sha256(config).hexdigest())
+    canonical = msgspec.json.encode(deciding, order="sorted")
+    return ActiveConfig(settings, keyring, issuers, policies, canonical, hashlib.sha256(canonical).hexdigest())

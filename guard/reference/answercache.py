@@ -20,7 +20,7 @@ class Kept(Struct, Generic[V], frozen=True):
     answered_us: int
 
 
-class Denied(Struct, frozen=True):
+class NoAnswer(Struct, frozen=True):
     """The daemon answered, and has nothing for this key. `is_unknown`: it does not know it at all.
 
     `is_passing`: it only will not tell now, because it is asked too often or is in trouble.
@@ -32,20 +32,20 @@ class Denied(Struct, frozen=True):
     is_passing: bool = False
 
 
-class Shelf(Generic[K, V]):
+class AnswerCache(Generic[K, V]):
     """The latest of every key; at most `kept_max` answers, `denied_max` refusals."""
 
     def __init__(self, *, kept_max: int, denied_max: int) -> None:
         self._kept_max = kept_max
         self._denied_max = denied_max
         self._kept: dict[K, Kept[V]] = {}
-        self._denied: dict[K, Denied] = {}
+        self._denied: dict[K, NoAnswer] = {}
 
     def get(self, key: K) -> Kept[V] | None:
         """The latest answer, however old."""
         return self._kept.get(key)
 
-    def denied(self, key: K, now_us: int) -> Denied | None:
+    def denied(self, key: K, now_us: int) -> NoAnswer | None:
         """Why there is none; None where it is time to ask again."""
         found = self._denied.get(key)
         return found if found is not None and now_us < found.until_us else None
@@ -62,7 +62,7 @@ class Shelf(Generic[K, V]):
         if len(self._kept) > self._kept_max:
             del self._kept[next(iter(self._kept))]
 
-    def deny(self, key: K, denied: Denied) -> None:
+    def deny(self, key: K, denied: NoAnswer) -> None:
         """No answer. What was known before stays, with its age, unless the daemon does not know the key at all."""
         if denied.is_unknown:
             self._kept.pop(key, None)
