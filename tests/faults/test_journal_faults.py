@@ -238,7 +238,7 @@ CHILD: Final = """
 import asyncio, sys
 from pathlib import Path
 from guard.clock import SystemClock
-from guard.journal import Bounds, Journal
+from guard.journal import Journal, JournalBounds
 
 async def work(journal, name):
     while True:
@@ -248,7 +248,7 @@ async def work(journal, name):
         journal.append("outcome", {"decision": str(seq)}, lazy=True)
 
 async def main():
-    journal = Journal.open(Path(sys.argv[1]), clock=SystemClock(), bounds=Bounds(segment_bytes_max=20_000))
+    journal = Journal.open(Path(sys.argv[1]), clock=SystemClock(), bounds=JournalBounds(segment_bytes_max=20_000))
     await asyncio.gather(*(work(journal, n) for n in range(8)))
 
 asyncio.run(main())

@@ -16,7 +16,7 @@ SCRIPT: Final = """
 import asyncio, os, subprocess, sys
 from pathlib import Path
 from guard.errors import GuardFault, JournalFault
-from guard.journal import Bounds
+from guard.journal import JournalBounds
 from tests.support.journal import decision, open_journal
 from tests.support.signed import verdict
 
@@ -30,7 +30,7 @@ def mount(*words):
 
 async def main():
     mount("-t", "tmpfs", "-o", "size=64m", "tmpfs")
-    journal = open_journal(state, bounds=Bounds(segment_bytes_max=2000))
+    journal = open_journal(state, bounds=JournalBounds(segment_bytes_max=2000))
     durable = journal.append("decision", decision("01A"))
     await journal.checkpoint()
     mount("--bind", str(here))
