@@ -12,32 +12,12 @@ from guard.lifecycle import Guard
 from guard.terms import Call, Reply
 from guard.walk.floods import Floods
 from guard.walk.hooks import HOOKS
-from tests.support.guards import call, guarded, order, said
+from tests.support.guards import Waiting, call, guarded, order, said
 from tests.support.scripted_daemon import Talk, answer
 from tests.support.stage import MODIFY, change, stage
 
 QUOTE: Final = "/api/quote"
 TENCENT: Final = {"symbol": "HK.00700"}
-
-
-class Waiting:
-    """Somebody at the edge who waits for an answer."""
-
-    def __init__(self, asked: Call) -> None:
-        self.call = asked
-        self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-
-    def answer(self, reply: Reply) -> None:
-        """It is answered, once."""
-        self.reply.set_result(reply)
-
-    def fail(self) -> None:
-        """The walk failed."""
-        self.reply.set_exception(AssertionError("the walk failed"))
-
-    def cut(self) -> None:
-        """Nobody answers."""
-        self.reply.cancel()
 
 
 def begun(guard: Guard, *calls: Call) -> list[asyncio.Future[Reply]]:
@@ -70,6 +50,20 @@ def noting(guard: Guard, *steps: str) -> list[str]:
 
     guard.pipeline.hooks = replace(HOOKS, **{step: noted(step, getattr(HOOKS, step)) for step in steps})
     return log
+
+
+def break_second(guard: Guard, step: str) -> None:
+    """The second request that comes to this step from now on meets a fault of ours there."""
+    count = 0
+
+    def second(*args: Any, **more: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == 2:
+            raise RuntimeError
+        return getattr(HOOKS, step)(*args, **more)
+
+    guard.pipeline.hooks = replace(HOOKS, **{step: second})
 
 
 async def test_reads_of_one_turn_take_each_step_together_and_no_task(tmp_path: Path) -> None:
@@ -143,16 +137,7 @@ async def test_a_fault_is_the_reads_alone_that_it_meets(tmp_path: Path, step: st
     """Wherever it is: 503 `rule_error`, and the others of its turn are answered."""
     async with guarded(tmp_path) as (guard, _):
         assert {reply.status for reply in await answered(guard, *quotes(3))} == {200}
-        count = 0
-
-        def second(*args: Any, **more: Any) -> Any:
-            nonlocal count
-            count += 1
-            if count == 2:
-                raise RuntimeError
-            return getattr(HOOKS, step)(*args, **more)
-
-        guard.pipeline.hooks = replace(HOOKS, **{step: second})
+        break_second(guard, step)
         found = await answered(guard, *quotes(3))
         assert sorted(reply.status for reply in found) == [200, 200, 503]
         assert b"rule_error" in next(reply.body for reply in found if reply.status == 503)
@@ -227,16 +212,7 @@ async def test_a_fault_in_the_refusal_of_a_fault_is_one_requests_alone(tmp_path:
     """Its caller is told that the walk failed, the others are answered, and nothing is held."""
     async with guarded(tmp_path) as (guard, _):
         assert {reply.status for reply in await answered(guard, *quotes(3))} == {200}
-        count = 0
-
-        def second(*args: Any, **more: Any) -> Any:
-            nonlocal count
-            count += 1
-            if count == 2:
-                raise RuntimeError
-            return getattr(HOOKS, step)(*args, **more)
-
-        guard.pipeline.hooks = replace(HOOKS, **{step: second})
+        break_second(guard, step)
         guard.recorder.floods = Unsummed(guard.journal)
         found = await asyncio.gather(*begun(guard, *quotes(3)), return_exceptions=True)
         assert [each.status for each in found if isinstance(each, Reply)] == [200, 200]

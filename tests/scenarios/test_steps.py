@@ -4,7 +4,6 @@ What the guard spends is interpreted steps (docs/performance.md): a change that 
 speed, and shows here before it shows in a benchmark. A bound may be raised by whoever says why.
 """
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Final, Self
 
 import guard
 from guard.terms import Reply
-from tests.support.guards import call, guarded
+from tests.support.guards import Waiting, call, guarded
 from tests.support.stage import code_of, is_passed, stage
 
 GUARD: Final = str(Path(guard.__file__).parent)
@@ -93,32 +92,12 @@ async def test_a_request_takes_no_more_steps_than_it_may(tmp_path: Path) -> None
     assert refusal <= REFUSAL_MAX
 
 
-class Waiting:
-    """Who waits at the edge for the answer to a quote."""
-
-    def __init__(self) -> None:
-        self.call = call("/api/quote", {"symbol": "HK.00700"})
-        self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-
-    def answer(self, reply: Reply) -> None:
-        """This is it."""
-        self.reply.set_result(reply)
-
-    def fail(self) -> None:
-        """The walk failed."""
-        self.reply.set_exception(AssertionError("the walk failed"))
-
-    def cut(self) -> None:
-        """Nobody answers."""
-        self.reply.cancel()
-
-
 async def test_a_quote_takes_no_more_steps_than_it_may(tmp_path: Path) -> None:
     """From the edge to the daemon's answer, on a connection that is open."""
     async with guarded(tmp_path) as (guard_, _):
 
         def ask() -> Awaitable[Reply]:
-            waiting = Waiting()
+            waiting = Waiting(call("/api/quote", {"symbol": "HK.00700"}))
             guard_.pipeline.begin([waiting])
             return waiting.reply
 

@@ -165,3 +165,23 @@ def lines(config: Path) -> list[dict[str, Any]]:
 def of_type(config: Path, kind: str) -> list[dict[str, Any]]:
     """The records of one type."""
     return [line for line in lines(config) if line["type"] == kind]
+
+
+class Waiting:
+    """Somebody at the edge who waits for an answer."""
+
+    def __init__(self, asked: Call) -> None:
+        self.call = asked
+        self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+    def answer(self, reply: Reply) -> None:
+        """It is answered, once."""
+        self.reply.set_result(reply)
+
+    def fail(self) -> None:
+        """The walk failed."""
+        self.reply.set_exception(AssertionError("the walk failed"))
+
+    def cut(self) -> None:
+        """Nobody answers."""
+        self.reply.cancel()
