@@ -91,6 +91,19 @@ async def test_a_cap_that_was_lowered_lets_an_order_become_smaller(tmp_path: Pat
         assert code_of(await scene.place(qty=100)) == (403, "orders_per_day")
 
 
+async def test_a_cap_that_was_lowered_binds_an_order_that_is_enabled_again(tmp_path: Path) -> None:
+    """It adds risk, though its day has counted it already: what lets an order become smaller is no way back for it."""
+    rules = '[orders]\nmax_value = "90000 HKD"\n[budgets]\ndaily_value = "{} HKD"'
+    idle: dict[str, Any] = {"qty": None, "price": None}
+    async with stage(tmp_path, policies={"desk.toml": rules.format(90_000)}) as scene:
+        mine = await scene.placed(qty=200, price=150)
+        assert is_passed(await scene.modify(mine, op="DISABLE", **idle))
+        (tmp_path / "policies/desk.toml").write_text(rules.format(20_000))
+        await scene.guard.reload()
+        assert code_of(await scene.modify(mine, op="ENABLE", **idle)) == (403, "daily_value")
+        assert is_passed(await scene.cancel(mine))
+
+
 async def test_a_change_is_no_new_order_and_no_duplicate(tmp_path: Path) -> None:
     """The day's count and the duplicate window are about new orders; changes have a rate of their own."""
     async with stage(tmp_path, policies=TIGHT) as scene:
