@@ -30,6 +30,7 @@ from guard.journal.statedir import journal_dir
 from guard.policyfiles import read_docs
 from guard.settings import Settings
 from guard.settingsfile import Overrides
+from guard.terms import KeyLimits
 from guard.wholefile import read_given, why
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -38,6 +39,7 @@ _OTHERS: Final = 0o066  # as the state directory itself is judged at start
 _ANYBODY: Final = 0o007
 
 
+@flags.takes_limits
 def check(
     *,
     config: flags.Config = None,
@@ -58,13 +60,8 @@ def check(
     ] = None,
     as_json: AsJson = False,
     enable_trading: flags.Trading = None,
-    allowed_markets: flags.Markets = None,
-    allowed_symbols: flags.Symbols = None,
-    allowed_trd_sides: flags.Sides = None,
-    max_order_value: flags.OrderValue = None,
-    max_daily_value: flags.DailyValue = None,
-    max_orders_per_minute: flags.OrdersPerMinute = None,
-    hours_window: flags.Hours = None,
+    limits: KeyLimits,
+    errors: list[str],
 ) -> None:
     """List everything that is wrong or weak before a start, and describe the daemon.
 
@@ -74,17 +71,6 @@ def check(
 
     Exits 0 if nothing is wrong (weak is not wrong), 1 otherwise.
     """
-    errors: list[str] = []
-    limits = flags.limits(
-        errors,
-        markets=allowed_markets,
-        symbols=allowed_symbols,
-        sides=allowed_trd_sides,
-        order_value=max_order_value,
-        daily_value=max_daily_value,
-        orders_per_minute=max_orders_per_minute,
-        hours=hours_window,
-    )
     over = Overrides(listen, ops, daemon, keys, policies, state, enable_trading, limits)
     found = findings(config, over, errors, daemon_keys=daemon_keys)
     if as_json:

@@ -1,9 +1,11 @@
 """The flags that commands share: settings on top of the file, and the reference's own start-up limits."""
 
 import difflib
+import functools
+import inspect
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -64,41 +66,52 @@ Trading = Annotated[
         show_default=False,
     ),
 ]
-Markets = Annotated[str | None, _flag("--allowed-markets", "LIST", "HK,US", panel=_LIMITS)]
-Symbols = Annotated[str | None, _flag("--allowed-symbols", "LIST", "HK.00700,US.AAPL", panel=_LIMITS)]
-Sides = Annotated[str | None, _flag("--allowed-trd-sides", "LIST", "BUY,SELL", panel=_LIMITS)]
-OrderValue = Annotated[
-    str | None, _flag("--max-order-value", "AMOUNT", "One order, in the order's currency.", panel=_LIMITS)
-]
-DailyValue = Annotated[
-    str | None, _flag("--max-daily-value", "AMOUNT", "A day and key, each currency by itself.", panel=_LIMITS)
-]
-OrdersPerMinute = Annotated[
-    str | None, _flag("--max-orders-per-minute", "COUNT", "New orders and changes of a key.", panel=_LIMITS)
-]
-Hours = Annotated[str | None, _flag("--hours-window", "HH:MM-HH:MM", "In the zone of keys.tz.", panel=_LIMITS)]
+_LIMIT_FLAGS: Final = {  # by the names of `KeyLimits`
+    "allowed_markets": _flag("--allowed-markets", "LIST", "HK,US", panel=_LIMITS),
+    "allowed_symbols": _flag("--allowed-symbols", "LIST", "HK.00700,US.AAPL", panel=_LIMITS),
+    "allowed_trd_sides": _flag("--allowed-trd-sides", "LIST", "BUY,SELL", panel=_LIMITS),
+    "max_order_value": _flag("--max-order-value", "AMOUNT", "One order, in the order's currency.", panel=_LIMITS),
+    "max_daily_value": _flag("--max-daily-value", "AMOUNT", "A day and key, each currency by itself.", panel=_LIMITS),
+    "max_orders_per_minute": _flag(
+        "--max-orders-per-minute", "COUNT", "New orders and changes of a key.", panel=_LIMITS
+    ),
+    "hours_window": _flag("--hours-window", "HH:MM-HH:MM", "In the zone of keys.tz.", panel=_LIMITS),
+}
 
 
-def limits(
-    errors: list[str],
-    *,
-    markets: str | None,
-    symbols: str | None,
-    sides: str | None,
-    order_value: str | None,
-    daily_value: str | None,
-    orders_per_minute: str | None,
-    hours: str | None,
-) -> KeyLimits:
-    """The limits of the flags; what cannot be read is added to `errors`."""
+def takes_limits(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the flags of the start-up limits behind its own.
+
+    It is given the limits as `limits`, and in `errors` what cannot be read of them.
+    """
+    signature = inspect.signature(command)
+    own = [each for each in signature.parameters.values() if each.name not in {"limits", "errors"}]
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, flag])
+        for name, flag in _LIMIT_FLAGS.items()
+    ]
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        errors: list[str] = []
+        limits = _limits(errors, {name: given.pop(name) for name in _LIMIT_FLAGS})
+        command(**given, limits=limits, errors=errors)
+
+    # Where Typer looks for parameters.
+    run.__annotations__ = {each.name: each.annotation for each in (*own, *added)}
+    vars(run)["__signature__"] = signature.replace(parameters=[*own, *added])
+    return run
+
+
+def _limits(errors: list[str], given: Mapping[str, str | None]) -> KeyLimits:
     return KeyLimits(
-        allowed_markets=_words("--allowed-markets", markets, errors),
-        allowed_symbols=_words("--allowed-symbols", symbols, errors),
-        allowed_trd_sides=_words("--allowed-trd-sides", sides, errors),
-        max_order_value=_amount("--max-order-value", order_value, errors),
-        max_daily_value=_amount("--max-daily-value", daily_value, errors),
-        max_orders_per_minute=_count("--max-orders-per-minute", orders_per_minute, errors),
-        hours_window=hours,
+        allowed_markets=_words("--allowed-markets", given["allowed_markets"], errors),
+        allowed_symbols=_words("--allowed-symbols", given["allowed_symbols"], errors),
+        allowed_trd_sides=_words("--allowed-trd-sides", given["allowed_trd_sides"], errors),
+        max_order_value=_amount("--max-order-value", given["max_order_value"], errors),
+        max_daily_value=_amount("--max-daily-value", given["max_daily_value"], errors),
+        max_orders_per_minute=_count("--max-orders-per-minute", given["max_orders_per_minute"], errors),
+        hours_window=given["hours_window"],
     )
 
 

@@ -17,11 +17,13 @@ from guard.cli.serve import ready
 from guard.cli.sources import AsJson
 from guard.selftest import ELSEWHERE, CaseRow, against, drill
 from guard.settingsfile import Overrides
+from guard.terms import KeyLimits
 
 _COLOURS: Final = {"held": "green", "open": "yellow", "failed": "red"}
 _TEXT_MAX: Final = 160
 
 
+@flags.takes_limits
 def selftest(
     *,
     config: flags.Config = None,
@@ -30,13 +32,8 @@ def selftest(
     state: flags.State = None,
     as_json: AsJson = False,
     enable_trading: flags.Trading = None,
-    allowed_markets: flags.Markets = None,
-    allowed_symbols: flags.Symbols = None,
-    allowed_trd_sides: flags.Sides = None,
-    max_order_value: flags.OrderValue = None,
-    max_daily_value: flags.DailyValue = None,
-    max_orders_per_minute: flags.OrdersPerMinute = None,
-    hours_window: flags.Hours = None,
+    limits: KeyLimits,
+    errors: list[str],
 ) -> None:
     """Try every known way around a limit, on guards that it starts itself.
 
@@ -47,17 +44,6 @@ def selftest(
     Exits 0 if all held, 1 otherwise. docs/bypass-matrix.md has the table.
     """
     logs.silence()
-    errors: list[str] = []
-    limits = flags.limits(
-        errors,
-        markets=allowed_markets,
-        symbols=allowed_symbols,
-        sides=allowed_trd_sides,
-        order_value=max_order_value,
-        daily_value=max_daily_value,
-        orders_per_minute=max_orders_per_minute,
-        hours=hours_window,
-    )
     over = Overrides(
         keys=keys,
         policies=policies,

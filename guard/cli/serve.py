@@ -19,6 +19,7 @@ from guard.logs import configure
 from guard.serving.handover import KEPT_BACK, ServeRequest, command, tell
 from guard.settings import Settings
 from guard.settingsfile import Overrides, SettingsRead
+from guard.terms import KeyLimits
 from guard.upstream.origin import parse_origin, tls_context
 
 KEYLESS: Final = (
@@ -28,6 +29,7 @@ KEYLESS: Final = (
 _log = structlog.get_logger("guard.cli")
 
 
+@flags.takes_limits
 def serve(
     *,
     config: flags.Config = None,
@@ -38,13 +40,8 @@ def serve(
     policies: flags.Policies = None,
     state: flags.State = None,
     enable_trading: flags.Trading = None,
-    allowed_markets: flags.Markets = None,
-    allowed_symbols: flags.Symbols = None,
-    allowed_trd_sides: flags.Sides = None,
-    max_order_value: flags.OrderValue = None,
-    max_daily_value: flags.DailyValue = None,
-    max_orders_per_minute: flags.OrdersPerMinute = None,
-    hours_window: flags.Hours = None,
+    limits: KeyLimits,
+    errors: list[str],
 ) -> None:
     """Run the guard in the foreground until SIGTERM or Ctrl-C; SIGHUP reloads policies and keys.
 
@@ -56,17 +53,6 @@ def serve(
     broken record), 64 for wrong usage.
     """
     configure()
-    errors: list[str] = []
-    limits = flags.limits(
-        errors,
-        markets=allowed_markets,
-        symbols=allowed_symbols,
-        sides=allowed_trd_sides,
-        order_value=max_order_value,
-        daily_value=max_daily_value,
-        orders_per_minute=max_orders_per_minute,
-        hours=hours_window,
-    )
     over = Overrides(listen, ops, daemon, keys, policies, state, enable_trading, limits)
     for sentence in flags.misspelt(os.environ):
         _log.warning("misspelt", why=sentence)
