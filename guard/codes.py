@@ -155,7 +155,8 @@ def _table() -> dict[Code, CodeMeaning]:
         505: (c.HTTP_VERSION,),
     }
     again = {c.REQUEST_TIMEOUT, c.DUPLICATE_ORDER, c.IN_FLIGHT, c.RATE, c.COOLDOWN, c.DAEMON_UNREACHABLE}
-    retryable = again | {code for code in rows[503] if code is not c.RULE_ERROR}
+    # Rates and amounts of a currency are the policy's own: only the operator can add or renew them.
+    retryable = again | {code for code in rows[503] if code not in {c.RULE_ERROR, c.FX_UNAVAILABLE}}
     return {code: CodeMeaning(status, code in retryable) for status, codes in rows.items() for code in codes}
 
 

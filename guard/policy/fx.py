@@ -50,7 +50,8 @@ class Fx(Struct, frozen=True):
         if not -1 <= age_days <= self.max_age_days:
             when = f"{age_days} days old" if age_days >= 0 else "of a day that has not come"
             message = (
-                f"the exchange rates of {self.as_of} are {when}; at most {self.max_age_days} days (fx.max_age_days)"
+                f"the exchange rates of {self.as_of} are {when}; at most {self.max_age_days} days (fx.max_age_days): "
+                f"the policy needs current rates in [fx], or an amount in {money.currency}"
             )
             return Missing(Code.FX_UNAVAILABLE, message)
         units = _ceiling(Fraction(money.amount) * self.factor(leg) * LEDGER_UNIT)

@@ -313,6 +313,24 @@ async def test_w08_an_order_meets_a_limit_in_another_currency(tmp_path: Path) ->
         assert code_of(await scene.place(qty=100, price=200)) == (503, "fx_unavailable")
 
 
+@pytest.mark.parametrize(
+    ("rates", "what_to_add"),
+    [
+        ("", "an amount in HKD, or a rate in [fx]"),
+        ("[fx]\nUSDHKD = '7.8'\nas_of = 2020-01-01", "current rates in [fx]"),
+    ],
+)
+async def test_a_missing_rate_is_the_operators_to_add(tmp_path: Path, rates: str, what_to_add: str) -> None:
+    """503 `fx_unavailable`: no rate comes by trying again, so it is not retryable and names no time."""
+    async with stage(tmp_path, policies=f'[orders]\nmax_value = "3000 USD"\n{rates}') as scene:
+        refused = await scene.place(qty=100, price=200)
+        assert code_of(refused) == (503, "fx_unavailable")
+        guard = told(refused)
+        assert (guard["retryable"], guard["retry_after_s"]) == (False, None)
+        assert "Retry-After" not in dict(refused.headers)
+        assert f"the policy needs {what_to_add}" in guard["reasons"][0]["message"]
+
+
 async def test_w07_w19_a_sold_option_meets_the_value_of_what_it_is_on(tmp_path: Path) -> None:
     """W07, W19: the premium passes, the underlying does not."""
     cheap = '[orders]\nmax_value = "100000 USD"\nmax_underlying_value = "1000 USD"'
