@@ -136,7 +136,9 @@ def _both_shapes(name: str, names: Names, *, is_searched: bool) -> Reason:
 
 
 def _elsewhere(name: str, names: Names, *, is_flat: bool) -> str:
-    """Says where a name of the other shape belongs."""
+    """Says where a name of the other shape belongs, and how the wrapper is written."""
+    if is_flat and name.lower() == WRAPPER:
+        return f"write {WRAPPER}"
     if is_flat and name in names.proto:
         return f"{name} belongs in c2s; a flat body has its fields at top level"
     path = names.flat.get(name)

@@ -47,6 +47,8 @@ def test_c2s_is_an_object(wrapped: object) -> None:
         ("/api/unlock-trade", "pwdMd5", "write pwd_md5"),
         ("/api/order", "quantty", "did you mean quantity?"),
         ("/api/order", "header", "header belongs in c2s"),
+        ("/api/order", "C2S", "write c2s"),
+        ("/api/quote", "C2s", "write c2s"),
         ("/api/kline", "symbols", "did you mean symbol?"),
         ("/api/order", "expire_time", "unknown field 'expire_time'"),
         ("/api/ipo-list", "zzz", "unknown field 'zzz': there are market"),
