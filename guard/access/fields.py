@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from guard.access.scopes import SCOPES
-from guard.markets import MARKETS, PREFIXES
+from guard.markets import MARKETS, PREFIXES, split_symbol, whole_code
 from guard.terms import LEDGER_MAX, LEDGER_UNIT
 
 MARKET_WORDS: Final = (*MARKETS, "FUTURES")
@@ -106,6 +106,10 @@ def _symbol(value: object) -> str:
         raise WrongField(
             f"{value!r:.80} is no exact PREFIX.CODE such as US.AAPL or SH.600519; patterns belong into a policy"
         )
+    prefix, code = split_symbol(value)
+    whole = whole_code(prefix, code)
+    if whole != code:
+        raise WrongField(f"{value!r:.80} is no symbol, HK codes have five digits: write HK.{whole}")
     return value
 
 

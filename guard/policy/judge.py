@@ -42,7 +42,7 @@ from guard.terms import (
     in_order,
 )
 
-RULES: Final = 10  # raised whenever the same order could be judged otherwise: a replay tells such records apart
+RULES: Final = 11  # raised whenever the same order could be judged otherwise: a replay tells such records apart
 _NONE: Final = Decimal(0)
 _CELL: Final = attrgetter("counter")
 _NO_COVER: Final = Reason(

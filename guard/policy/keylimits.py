@@ -16,7 +16,7 @@ from guard.policy.amounts import MoneyCaps
 from guard.policy.budgets import DailyValue
 from guard.policy.hours import KeyHours
 from guard.policy.instruments import Markets, Symbols
-from guard.policy.notation import Bad, Rate, check_symbol_pattern, from_units, ledger_units, read_window, read_zone
+from guard.policy.notation import Bad, Rate, check_listed_symbol, from_units, ledger_units, read_window, read_zone
 from guard.policy.orders import MaxValue, Sides
 from guard.policy.rates import OrdersPerMinute
 from guard.policy.rule import OrderRule, Proposal, Rule, Scope
@@ -106,10 +106,7 @@ def _errors(limits: KeyLimits, tz: str) -> list[tuple[str, Bad]]:
     found: list[tuple[str, Bad | None]] = [
         ("allowed_markets", _word(limits.allowed_markets, WORDS["instruments", "markets"])),
         ("allowed_trd_sides", _word(limits.allowed_trd_sides, WORDS["orders", "sides"])),
-        *(
-            ("allowed_symbols", check_symbol_pattern(text, frozenset(PREFIXES)))
-            for text in limits.allowed_symbols or ()
-        ),
+        *(("allowed_symbols", check_listed_symbol(text, frozenset(PREFIXES))) for text in limits.allowed_symbols or ()),
         ("max_order_value", _amount(limits.max_order_value)),
         ("max_daily_value", _amount(limits.max_daily_value)),
         ("max_orders_per_minute", _count(limits.max_orders_per_minute)),

@@ -111,6 +111,13 @@ def test_words_are_exact(read: Callable[[object], Any], good: list[str], odd: li
             read([word])
 
 
+@pytest.mark.parametrize("text", ["HK.700", "HK.0700"])
+def test_a_hong_kong_symbol_has_all_its_digits(text: str) -> None:
+    """Orders have five, so another would allow nothing: it is refused and told the right one."""
+    with pytest.raises(WrongField, match=r"write HK\.00700"):
+        fields.read_symbols([text])
+
+
 def test_account_ids_are_unsigned_64_bit_numbers() -> None:
     """Ids beyond 2**53 are exact; text, zero, negatives, fractions and too large ones are refused."""
     assert fields.read_acc_ids([281756478875559548, 2**64 - 1]) == {281756478875559548, 2**64 - 1}

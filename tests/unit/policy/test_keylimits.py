@@ -74,6 +74,7 @@ def test_a_key_without_limits_adds_none() -> None:
     [
         (KeyLimits(allowed_markets=("HKK",)), "allowed_markets"),
         (KeyLimits(allowed_symbols=("00700",)), "allowed_symbols"),
+        (KeyLimits(allowed_symbols=("HK.700",)), "allowed_symbols"),
         (KeyLimits(allowed_trd_sides=("buy",)), "allowed_trd_sides"),
         (KeyLimits(max_order_value=Decimal("NaN")), "max_order_value"),
         (KeyLimits(max_order_value=Decimal(-1)), "max_order_value"),
