@@ -25,7 +25,8 @@ BUDGETS: Final = (
         path="budgets.daily_value",
         says="The most that the orders of a budget day may be worth, buys and sells added up, real and simulated"
         " separately. An order that only reduces a freshly read position is counted, but not refused: while no fresh"
-        " price is known, at an older one, else at the price that the position is shown at, else at its limit.",
+        " price is known, at an older one, else at the price that the position is shown at, else at what that cost,"
+        " else at its limit.",
         order="caps",
         example='daily_value = ["500000 HKD", "64000 USD"]',
         unit="money, at most 4 decimals",

@@ -18,17 +18,20 @@ POSITIONS_MAX: Final = 10_000
 
 _LONG: Final = 0  # Trd_Common.PositionSide
 _SHORT: Final = 1
+# What was paid, and what was paid less what was won: the daemon's versions tell different ones, some below zero.
+_COSTS: Final = ("average_cost_price", "cost_price", "diluted_cost_price")
 
 
 class Holdings(Struct, frozen=True):
     """Signed quantities by symbol, None where they cannot be told; `unplaced` are codes of no known market.
 
-    `prices`: at which what is held is shown now, the highest where there are several.
+    `prices`: at which what is held is shown now, `costs`: at which it was come by; the highest where there are several.
     """
 
     quantities: Mapping[str, Decimal | None]
     currencies: Mapping[str, str]
     prices: Mapping[str, Decimal]
+    costs: Mapping[str, Decimal] = {}
     unplaced: frozenset[str] = frozenset()
 
     def of(self, symbol: str) -> Decimal | None:
@@ -46,6 +49,7 @@ def parse_positions(s2c: Mapping[str, Any], *, account: Account) -> Holdings | N
     quantities: dict[str, Decimal | None] = {}
     currencies: dict[str, str] = {}
     prices: dict[str, Decimal] = {}
+    costs: dict[str, Decimal] = {}
     unplaced: set[str] = set()
     for row in listed or ():
         code = code_of(row.get("code")) if isinstance(row, dict) else None
@@ -59,10 +63,15 @@ def parse_positions(s2c: Mapping[str, Any], *, account: Account) -> Holdings | N
         currency = CURRENCIES.get(whole(row.get("currency")) or 0)
         if currency:
             currencies[symbol] = currency
-        price = positive(row.get("price"))
-        if price is not None:
-            prices[symbol] = max(price, prices.get(symbol, price))
-    return Holdings(quantities, currencies, prices, frozenset(unplaced))
+        _raise(prices, symbol, positive(row.get("price")))
+        for name in _COSTS:
+            _raise(costs, symbol, positive(row.get(name)))
+    return Holdings(quantities, currencies, prices, costs, frozenset(unplaced))
+
+
+def _raise(prices: dict[str, Decimal], symbol: str, price: Decimal | None) -> None:
+    if price is not None:
+        prices[symbol] = max(price, prices.get(symbol, price))
 
 
 def _is_of(s2c: Mapping[str, Any], account: Account) -> bool:

@@ -199,4 +199,5 @@ def _position(sources: Sources, asked: OrderQuery) -> Position | Missing:
     qty = kept.value.of(asked.symbol)
     if qty is None:
         return Missing(Code.REFERENCE_UNAVAILABLE, f"{what} cannot be told from the daemon's list of positions")
-    return Position(asked.symbol, qty, max(age_us, 0) // 1000, kept.value.prices.get(asked.symbol))
+    price = kept.value.prices.get(asked.symbol) or kept.value.costs.get(asked.symbol)
+    return Position(asked.symbol, qty, max(age_us, 0) // 1000, price)

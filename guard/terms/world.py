@@ -62,7 +62,7 @@ class Quote(Struct, frozen=True, omit_defaults=True):
 class Position(Struct, frozen=True, omit_defaults=True):
     """What an account holds of one symbol: signed quantity (short is negative), read from the daemon `age_ms` ago.
 
-    `price`: at which it is shown, where it is.
+    `price`: at which it is shown, else at which it was come by, where either is told.
     """
 
     symbol: str

@@ -96,6 +96,18 @@ def test_currencies_are_seen() -> None:
     assert found.currencies == {"HK.00700": "CNH", "US.AAPL": "USD"}
 
 
+def test_what_a_position_cost_is_seen_beside_its_price() -> None:
+    """The highest of what is told; what is zero, negative or no number tells nothing."""
+    found = held(
+        row(price=0, average_cost_price=300, diluted_cost_price=310),
+        row(price=Decimal("310.5"), cost_price=305),
+        row(code="00005", price=None, cost_price=-2, diluted_cost_price="9"),
+    )
+
+    assert found is not None
+    assert (found.prices, found.costs) == ({"HK.00700": Decimal("310.5")}, {"HK.00700": Decimal(310)})
+
+
 @pytest.mark.parametrize(
     ("header", "is_believed"),
     [
