@@ -36,7 +36,7 @@ from guard.journal.segments import replay, replay_typed
 from guard.lifecycle import Guard
 from guard.limits import Opening, State, Worth, check_claims, end_order, reserve, settle
 from guard.loop.resting import come_to_rest
-from guard.policy import PolicyDoc, PolicySet, compile_set, exits_claim, judge, parse_policy, value
+from guard.policy import PolicyDoc, PolicySet, compile_set, exits_claim, judge, parse_policy
 from guard.recovery.readback import recover
 from guard.settingsfile import Overrides, load
 from guard.simulator import Simulator
@@ -191,17 +191,16 @@ class Core:
         """What every rule says to the next order."""
         order = next(self.orders)
         plan = self.rules.on(KEY, ACCOUNT, wall=WALL)
-        worth = value(order, self.world, terms=plan.terms)
         found = judge(
             plan,
             order,
             effect=Effect.ORDER_NEW,
             account=ACCOUNT,
-            worth=worth,
             wall=WALL,
             mark="",
             world=self.world,
         )
+        worth = found.worth
         if found.reasons or not isinstance(worth, Valuation):
             raise SystemExit(f"the order of the benchmark is refused: {found.reasons}")
         return (exits_claim(order, ACCOUNT), *found.claims), worth

@@ -28,7 +28,7 @@ from tables import shown, spread, table
 from guard.admin.change import Who
 from guard.clock import SystemClock
 from guard.lifecycle import Guard
-from guard.policy import PolicyDoc, PolicySet, compile_set, judge, parse_policy, value
+from guard.policy import PolicyDoc, PolicySet, compile_set, judge, parse_policy
 from guard.replay import Options, replayed
 from guard.settingsfile import Overrides, load
 from guard.simulator import Simulator
@@ -97,12 +97,11 @@ def decision_us(policies: PolicySet, *, qty: int, rounds: int) -> float:
         qty=Decimal(qty),
         price=Decimal(200),
     )
-    worth = value(order)
     took = []
     for _ in range(rounds):
         begun = time.perf_counter_ns()
         plan = policies.on(principal, account, wall=wall)
-        judge(plan, order, effect=Effect.ORDER_NEW, account=account, worth=worth, wall=wall, mark="")
+        judge(plan, order, effect=Effect.ORDER_NEW, account=account, wall=wall, mark="")
         took.append(time.perf_counter_ns() - begun)
     return statistics.median(took) / 1000
 

@@ -123,7 +123,6 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
     *,
     effect: Effect,
     account: Account,
-    worth: Valuation | Missing,
     wall: datetime,
     mark: str,
     world: World | None = None,
@@ -131,11 +130,11 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
 ) -> Judgement:
     """A new order, or (ORDER_CHANGE) an order as it will be after a change, at its full new value.
 
-    `plan` is what binds its key on this account (`PolicySet.on`), `worth` the order's value, by `plan.terms` where
-    there is a world; `wall` an aware time; `mark` what makes a repeat deliberate (a hash of the Idempotency-Key, else
-    ""). `order.remark` is the caller's own, None where it gave none. `exits`: what other working orders of account,
-    symbol and side take off a position (`exits_claim`).
+    `plan` is what binds its key on this account (`PolicySet.on`), `wall` an aware time, `mark` what makes a repeat
+    deliberate (a hash of the Idempotency-Key, else ""). `order.remark` is the caller's own, None where it gave none.
+    `exits`: what other working orders of account, symbol and side take off a position (`exits_claim`).
     """
+    worth = value(order, world, terms=plan.terms)
     proposal = Proposal(plan.key, effect, account, wall, order, worth, mark)
     if world is not None:
         proposal = _in_world(proposal, world, exits=exits, terms=plan.terms)

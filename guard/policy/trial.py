@@ -16,7 +16,6 @@ from guard.policy.judge import Judgement, judge, judge_cancel, judge_read
 from guard.policy.largest import Short, largest_qty
 from guard.policy.notation import ledger_units, plain
 from guard.policy.policyset import PolicySet
-from guard.policy.valuation import value
 from guard.terms import Account, Claim, Effect, PlaceOrder, Principal, Reason, Shortfall, World, in_order
 
 _NONE = Decimal(0)
@@ -141,7 +140,6 @@ def _judged(policies: PolicySet, ask: TrialRequest) -> Judgement:
         ask.order,
         effect=ask.effect,
         account=ask.account,
-        worth=value(ask.order, ask.world, terms=plan.terms),
         wall=ask.wall,
         mark=ask.mark,
         world=ask.world,

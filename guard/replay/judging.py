@@ -25,7 +25,6 @@ from guard.policy import (
     judge_cancel,
     judge_read,
     may_touch,
-    value,
 )
 from guard.terms import (
     ENV_OF,
@@ -176,7 +175,6 @@ def judgement_of(policies: PolicySet, one: RecordedRequest, *, is_of_the_day: bo
         order,
         effect=Effect.ORDER_NEW if record.anew else one.effect,
         account=account,
-        worth=value(order, world, terms=plan.terms),
         wall=one.wall,
         mark=(record.idempotency or "")[:32],
         world=world,

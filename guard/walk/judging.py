@@ -196,7 +196,6 @@ def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
         order,
         effect=effect,
         account=account,
-        worth=value(order, world, terms=plan.terms),
         wall=visit.wall,
         mark=mark_of(visit),
         world=world,

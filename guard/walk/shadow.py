@@ -22,7 +22,6 @@ from guard.policy import (
     judge_cancel,
     judge_read,
     may_touch,
-    value,
 )
 from guard.terms import Claim, Effect, Full, Reason, Taken
 from guard.walk.changing import OrderChange
@@ -139,7 +138,6 @@ def _judgement(desk: Desk, visit: Visit, situation: Situation, *, shadow: Policy
         order,
         effect=effect,
         account=account,
-        worth=value(order, world, terms=plan.terms),
         wall=visit.wall,
         mark=mark_of(visit),
         world=world,

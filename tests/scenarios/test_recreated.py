@@ -11,7 +11,7 @@ import pytest
 from guard.intent import order_of
 from guard.journal import Decision, recorded
 from guard.journal.record import decode
-from guard.policy import exits_of, judge, value
+from guard.policy import exits_of, judge
 from guard.terms import Account, Effect, Env
 from guard.walk.decisionrecord import INTENT_BYTES_MAX
 from tests.support.clock import ManualClock
@@ -60,7 +60,6 @@ def judged_again(scene: Stage, record: dict[str, Any]) -> Any:
         found,
         effect=Effect(str(kept.effect)),
         account=account,
-        worth=value(found, world, terms=plan.terms),
         wall=wall,
         mark=(kept.idempotency or "")[:32],
         world=world,

@@ -108,7 +108,6 @@ def asked(
         what,
         effect=effect,
         account=account,
-        worth=value(what, world, terms=plan.terms),
         wall=wall,
         mark=mark,
         world=world,
