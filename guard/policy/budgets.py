@@ -23,7 +23,7 @@ from guard.policy.cells import CELLS_MAX, cells_of, day_cells, gtc_cell, money_c
 from guard.policy.notation import Reset, cap_units, from_units, ledger_units, plain
 from guard.policy.periods import RESET_OF, RESETS_OF_CURRENCY, next_reset, turned_at, wall_of
 from guard.policy.prices import UNPRICED
-from guard.policy.rule import Meter, Proposal, Reach, Rule, Scope
+from guard.policy.rule import Meter, OrderRule, Proposal, Reach, Scope
 from guard.terms import (
     LEDGER_MAX,
     LEDGER_UNIT,
@@ -40,7 +40,7 @@ from guard.terms import (
 _PER_DAY = "orders_per_day/"
 
 
-class MoneyBudget(Rule, frozen=True):
+class MoneyBudget(OrderRule, frozen=True):
     """What the rules on sums of money have in common: an order holds its whole value on a counter of its currency."""
 
     kind: ClassVar[Literal["spend", "working"]]
@@ -195,7 +195,7 @@ def counted_again(claims: tuple[Claim, ...], held: Callable[[str], int]) -> tupl
     )
 
 
-class OrdersPerDay(Rule, frozen=True):
+class OrdersPerDay(OrderRule, frozen=True):
     """At most so many new orders in a budget day."""
 
     name: ClassVar[str] = "orders.per_day"

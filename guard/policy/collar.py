@@ -12,14 +12,14 @@ from typing import ClassVar, Literal, Self
 from guard.codes import Code
 from guard.policy.notation import EXACT, plain
 from guard.policy.prices import NO_PRICE, UNPRICED, seen
-from guard.policy.rule import Proposal, Rule
+from guard.policy.rule import OrderRule, Proposal
 from guard.policy.valuation import class_of
 from guard.terms import PRICELESS, Missing, PlaceOrder, Reason, Side
 
 _ZERO, _ONE, _HUNDREDTH = Decimal(0), Decimal(1), Decimal("0.01")
 
 
-class PriceCollar(Rule, frozen=True):
+class PriceCollar(OrderRule, frozen=True):
     """At most so many percent beyond the reference price, by class of instrument: stock, option, future."""
 
     name: ClassVar[str] = "orders.price_collar_percent"

@@ -14,7 +14,7 @@ from guard.codes import Code
 from guard.markets import ZONE_OF
 from guard.policy.instruments import shown
 from guard.policy.notation import Window, clock_text
-from guard.policy.rule import Proposal, Rule
+from guard.policy.rule import OrderRule, Proposal
 from guard.terms import Exchange, Missing, Reason, zone_of
 
 ALWAYS: Final = "always"
@@ -25,7 +25,7 @@ HALF_DAY_MIN: Final = {"US": 13 * 60, "US_FUND": 13 * 60, "FUTURES_US": 13 * 60,
 _DAY: Final = timedelta(days=1)
 
 
-class Hours(Rule, frozen=True):
+class Hours(OrderRule, frozen=True):
     """Only within the market's windows, on its trading days; None: always, at weekends too, whatever the exchange."""
 
     name: ClassVar[str] = "hours"
@@ -101,7 +101,7 @@ def _half_day(exchange: Exchange, begun: date, local: datetime) -> str:
     return f"only the {part} of {begun} is traded, and it turns at {clock_text(noon)}" if is_over else ""
 
 
-class KeyHours(Rule, frozen=True):
+class KeyHours(OrderRule, frozen=True):
     """Only within one window of every day, in the zone of the keys file (`keys.tz`)."""
 
     name: ClassVar[str] = "hours_window"

@@ -8,7 +8,7 @@ from typing import ClassVar, Final, Self
 from guard.codes import Code
 from guard.markets import currency_of, kind_of, local_code
 from guard.policy.notation import matches
-from guard.policy.rule import Proposal, Rule
+from guard.policy.rule import OrderRule, Proposal
 from guard.terms import Instrument, InstrumentKind, PlaceOrder, Reason, World
 
 SHOWN_MAX: Final = 8  # how many entries of a list a refusal names
@@ -37,7 +37,7 @@ def matches_symbol(symbol: str, patterns: tuple[str, ...]) -> bool:
     return matches(symbol.upper(), tuple(pattern.upper() for pattern in patterns))
 
 
-class AllowList(Rule, frozen=True):
+class AllowList(OrderRule, frozen=True):
     """Only what is listed, of what `reads` names in an order; `told` says that something is not."""
 
     is_of_shape: ClassVar[bool] = True
@@ -85,7 +85,7 @@ class Symbols(AllowList, frozen=True):
         return matches_symbol(word, self.allowed)
 
 
-class BlockedSymbols(Rule, frozen=True):
+class BlockedSymbols(OrderRule, frozen=True):
     """None of these symbols, nor their options, warrants and counters in other currencies.
 
     A counter in another currency blocks its share as well (`notation.blocking`), and so every other counter of it.

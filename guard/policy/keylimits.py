@@ -19,7 +19,7 @@ from guard.policy.instruments import Markets, Symbols
 from guard.policy.notation import Bad, Rate, check_listed_symbol, from_units, ledger_units, read_window, read_zone
 from guard.policy.orders import MaxValue, Sides
 from guard.policy.rates import OrdersPerMinute
-from guard.policy.rule import OrderRule, Proposal, Rule, Scope
+from guard.policy.rule import OrderRule, Proposal, Scope
 from guard.policy.schema import WORDS, expanded
 from guard.terms import LEDGER_MAX, KeyLimits, Reason
 
@@ -56,7 +56,7 @@ class KeyDailyValue(DailyValue, frozen=True):
     name: ClassVar[str] = "max_daily_value"
 
 
-class Unreadable(Rule, frozen=True):
+class Unreadable(OrderRule, frozen=True):
     """Limits that came with a key and mean nothing: they bind as "nothing"."""
 
     name: ClassVar[str] = "limits"

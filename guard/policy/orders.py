@@ -13,7 +13,7 @@ from guard.policy.amounts import MetCap, MoneyCaps
 from guard.policy.instruments import AllowList
 from guard.policy.notation import plain
 from guard.policy.prices import UNPRICED
-from guard.policy.rule import Proposal, Rule
+from guard.policy.rule import OrderRule, Proposal
 from guard.policy.valuation import class_of, underlying_value
 from guard.terms import Conversion, Missing, Money, Reason
 
@@ -45,7 +45,7 @@ class TimesInForce(AllowList, frozen=True):
     told: ClassVar[str] = "time in force {} is not allowed"
 
 
-class MaxQty(Rule, frozen=True):
+class MaxQty(OrderRule, frozen=True):
     """At most this many shares or contracts in one order; inclusive, 0 allows nothing."""
 
     name: ClassVar[str] = "orders.max_qty"
@@ -74,7 +74,7 @@ class MaxQty(Rule, frozen=True):
         return Fraction(self.cap)
 
 
-class MaxValue(Rule, frozen=True):
+class MaxValue(OrderRule, frozen=True):
     """At most this much money in one order; inclusive, 0 allows nothing. An order meets the amount in its currency."""
 
     name: ClassVar[str] = "orders.max_value"

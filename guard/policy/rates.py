@@ -13,14 +13,14 @@ import msgspec
 
 from guard.codes import Code
 from guard.policy.notation import Rate, plain
-from guard.policy.rule import Meter, Proposal, Reach, Request, Rule, Scope
+from guard.policy.rule import Meter, OrderRule, Proposal, Reach, Request, Scope
 from guard.terms import Account, Claim, Effect, Reason, Shortfall
 
 _NEW: Final = Effect.ORDER_NEW
 CLAIMS_MAX: Final = 16_384  # counters of which the claim, always the same, is at hand
 
 
-class RateLimit(Rule, frozen=True):
+class RateLimit(OrderRule, frozen=True):
     """At most so many requests in a window. Which requests, and what they are called, is the subclass's to say."""
 
     word: ClassVar[str] = ""
@@ -133,7 +133,7 @@ class OrdersPerMinute(RateLimit, frozen=True):
     effects: ClassVar[tuple[Effect, ...]] = (Effect.ORDER_NEW, Effect.ORDER_CHANGE)
 
 
-class Duplicates(Rule, frozen=True):
+class Duplicates(OrderRule, frozen=True):
     """The same order of the same key again within the window (B28), unless its Idempotency-Key or remark differs.
 
     The same: account, symbol, side, type, quantity, prices, trail and remark. The cell carries a digest of these,

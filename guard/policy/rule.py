@@ -5,6 +5,7 @@ and the rule that made the claim writes the reason (`refuse`). No clock, no log,
 inside a rule is a refusal of the order, made by the judge.
 """
 
+from abc import abstractmethod
 from collections.abc import Hashable
 from datetime import datetime
 from decimal import Decimal
@@ -150,6 +151,23 @@ class Rule(Struct, frozen=True):
 
     policy: str
     name: ClassVar[str] = ""
+
+    def reason(
+        self,
+        code: Code,
+        message: str,
+        *,
+        observed: str | None = None,
+        limit: str | None = None,
+        unit: str | None = None,
+    ) -> Reason:
+        """A reason of this rule."""
+        return Reason(code, message, self.policy, self.name, observed, limit, unit)
+
+
+class OrderRule(Rule, frozen=True):
+    """A rule on orders, and the `Maker` of its claims. Rates take any `Request`: reads and cancels meet them too."""
+
     is_of_shape: ClassVar[bool] = False
     """Its answer hangs on market, symbol, side, type and time in force alone, as long as the instrument is not known.
 
@@ -159,6 +177,11 @@ class Rule(Struct, frozen=True):
     """The amount of its claims is what the order is worth."""
     measure: ClassVar[Literal["qty", "value"] | None] = None
     """It compares this of an order with the cap of `limits_in`, and whatever is above nothing and within passes."""
+
+    @abstractmethod
+    def judge(self, proposal: Proposal, /) -> Answer:
+        """None where there is nothing against the order."""
+        raise AssertionError(f"{self.name} says nothing of orders")
 
     def implies(self, other: Self) -> bool:
         """Whatever passes this rule passes the other, and claims the same counters under caps as tight. Here: equal.
@@ -191,18 +214,6 @@ class Rule(Struct, frozen=True):
         """Where a period begins that its counters are named after."""
         return ()
 
-    def reason(
-        self,
-        code: Code,
-        message: str,
-        *,
-        observed: str | None = None,
-        limit: str | None = None,
-        unit: str | None = None,
-    ) -> Reason:
-        """A reason of this rule."""
-        return Reason(code, message, self.policy, self.name, observed, limit, unit)
-
     def refuse(self, claim: Claim, shortfall: Shortfall) -> Reason:  # noqa: ARG002 - for rules that claim
         """Rules that claim say here why a claim does not fit."""
         raise AssertionError(f"{self.name} makes no claims, so not {claim.counter}")
@@ -218,74 +229,3 @@ class Rule(Struct, frozen=True):
     def largest_beside(self, proposal: Proposal, claim: Claim, used: int) -> Fraction | None:  # noqa: ARG002 - as above
         """Rules that claim by size say here up to which quantity the claim would have fitted."""
         return None
-
-
-class OrderRule(Protocol):
-    """A rule on orders."""
-
-    @property
-    def policy(self) -> str:
-        """The id of the policy that the rule stands in."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """The rule's key path in the policy."""
-        ...
-
-    @property
-    def is_of_shape(self) -> bool:
-        """Its answer hangs on the shape of the order alone."""
-        ...
-
-    def judge(self, proposal: Proposal, /) -> Answer:
-        """None where there is nothing against the order."""
-        ...
-
-    def implies(self, other: Self, /) -> bool:
-        """Whatever passes this rule passes the other of its kind, and claims the same counters under caps as tight."""
-        ...
-
-    @property
-    def kin(self) -> Hashable:
-        """Rules of its kind that it could imply, or that could imply it, have the same."""
-        ...
-
-    def limits_in(self, currency: str, /) -> tuple[Hashable, Decimal] | None:
-        """What an order in this currency is measured by, and the most of it; None where that is not all."""
-        ...
-
-    @property
-    def claims_worth(self) -> bool:
-        """What it claims is what the order is worth."""
-        ...
-
-    @property
-    def measure(self) -> Literal["qty", "value"] | None:
-        """What it compares with a cap, where that is all."""
-        ...
-
-    def is_steady_in(self, currency: str, /) -> bool:
-        """Of orders of one class it claims the same, but for what they are worth."""
-        ...
-
-    @property
-    def resets(self) -> tuple[Reset, ...]:
-        """Where a period begins that its counters are named after."""
-        ...
-
-    def refuse(self, claim: Claim, shortfall: Shortfall, /) -> Reason:
-        """Why a claim of this rule does not fit."""
-        ...
-
-    def meters(self, reach: Reach, /) -> tuple[Meter, ...]:
-        """The counters that this rule claims on."""
-        ...
-
-    def largest(self, proposal: Proposal, /) -> Fraction | None:
-        """The largest quantity that the rule lets through; None where that is not a matter of quantity."""
-        ...
-
-    def largest_beside(self, proposal: Proposal, claim: Claim, used: int, /) -> Fraction | None:
-        """The largest quantity for which the claim fits beside what is used."""
-        ...

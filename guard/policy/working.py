@@ -11,7 +11,7 @@ from typing import ClassVar, Final, Literal, Self
 
 from guard.codes import Code
 from guard.policy.budgets import MoneyBudget
-from guard.policy.rule import Meter, Proposal, Reach, Rule, Scope
+from guard.policy.rule import Meter, OrderRule, Proposal, Reach, Scope
 from guard.terms import Account, Claim, Reason, Shortfall
 
 CELLS_MAX: Final = 16_384  # counters of which the claim, always the same, is at hand
@@ -27,7 +27,7 @@ class OpenValue(MoneyBudget, frozen=True):
     noun: ClassVar[str] = "the value of open orders"
 
 
-class OpenOrders(Rule, frozen=True):
+class OpenOrders(OrderRule, frozen=True):
     """At most so many open orders. A change is of an order that is counted already: the order holds one, not two."""
 
     name: ClassVar[str] = "budgets.open_orders"

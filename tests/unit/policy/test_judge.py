@@ -12,12 +12,12 @@ from guard.policy.judge import _collect
 from guard.policy.notation import Rate
 from guard.policy.policyset import PolicySet
 from guard.policy.rates import ReadRate
-from guard.policy.rule import Proposal, Request, Rule, Scope
+from guard.policy.rule import OrderRule, Proposal, Request, Scope
 from guard.terms import Account, Claim, Effect, Env, KeyLimits, OrderType, Principal, Reason
 from tests.support.policy import FRIDAY, PAPER, REAL, Book, asked, caller, codes, order, policies
 
 
-class Breaking(Rule, frozen=True):
+class Breaking(OrderRule, frozen=True):
     """A rule with a bug."""
 
     name: ClassVar[str] = "orders.bug"

@@ -3,7 +3,8 @@
 import pytest
 
 from guard.codes import Code
-from guard.policy.rule import Reach, Request, Rule, Scope
+from guard.policy.keylimits import Unreadable
+from guard.policy.rule import Reach, Request, Scope
 from guard.terms import Account, Claim, Effect, Env, Shortfall
 from tests.support.policy import FRIDAY, REAL
 
@@ -55,7 +56,7 @@ def test_a_reach_names_subjects_without_an_order() -> None:
 
 def test_a_rule_without_claims_has_no_meters_and_refuses_no_claim() -> None:
     """Being asked about somebody else's claim is a bug, not a refusal."""
-    rule = Rule("desk")
+    rule = Unreadable("desk", "no")
 
     assert rule.meters(Reach("bot-a", (), (), FRIDAY)) == ()
     assert rule.reason(Code.SIDE, "no").policy == "desk"
