@@ -6,9 +6,9 @@ append, or write again to a file whose write or fsync failed once. What a record
 
 Writing: `writer` is the open journal; `place` chains a record, `backlog` queues it (`wakeup` wakes the thread),
 `committer` writes, syncs and signs in the writer thread (`segmentfile`, `checkpointsigner`, `checkpoints`, `space`, on
-`disk`). Records: `entries`, `record`, `seen`. Reading: `segments`, `resume` at a start, `search`, `seek`, `runs`
-(snapshots). Proving: `chain`, `tree`, `note`, `examine`, `proof`, `offline`; keys: `signingkey`, `succession`. The
-state directory: `statedir`, `stateformat`, `configstore`, `gaps`, `retention`, `leftover`.
+`disk`). Records: `entries`, `record`, `seen`. Reading: `segments`, `tail` and `resume` at a start, `search`, `seek`,
+`runs` (snapshots). Proving: `chain`, `tree`, `note`, `examine`, `proof`, `offline`; keys: `signingkey`, `succession`.
+The state directory: `statedir`, `stateformat`, `configstore`, `gaps`, `retention`, `leftover`.
 """
 
 from guard.journal.chain import BrokenChain

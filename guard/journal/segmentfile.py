@@ -10,8 +10,9 @@ from typing import Final
 
 from guard.errors import JournalFault
 from guard.journal.disk import Disk, sync_directory, write_some
-from guard.journal.segments import Tail, segment_path
+from guard.journal.segments import segment_path
 from guard.journal.space import Space
+from guard.journal.tail import Tail
 
 _CLOSED_MODE: Final = 0o440
 

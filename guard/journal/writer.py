@@ -30,9 +30,9 @@ from guard.journal.record import Line
 from guard.journal.resume import resume
 from guard.journal.seek import decision_at
 from guard.journal.segmentfile import SegmentFile
-from guard.journal.segments import Tail, recover
 from guard.journal.space import Level, Marks, Space
 from guard.journal.succession import introduction
+from guard.journal.tail import Tail, recover
 from guard.journal.tree import Tree
 
 SEGMENT_BYTES_MAX: Final = 128 * 2**20

@@ -10,7 +10,8 @@ from guard.journal.checkpoints import checkpoints_path
 from guard.journal.disk import Disk
 from guard.journal.place import RecordEnd
 from guard.journal.resume import resume
-from guard.journal.segments import read_lines, recover, segment_numbers
+from guard.journal.segments import read_lines, segment_numbers
+from guard.journal.tail import recover
 from guard.journal.tree import Tree, leaf
 from tests.support.clock import START_US
 from tests.support.journal import decision, file_of, open_journal

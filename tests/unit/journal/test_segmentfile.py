@@ -7,9 +7,9 @@ import pytest
 
 from guard.errors import JournalFault
 from guard.journal.segmentfile import SegmentFile
-from guard.journal.segments import Tail
 from guard.journal.space import Marks, Space
 from guard.journal.statedir import prepare
+from guard.journal.tail import Tail
 from tests.support.disk import FaultyDisk
 from tests.support.journal import file_of
 
