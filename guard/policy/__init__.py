@@ -8,9 +8,10 @@ be judged is refused. Never: a counter read, a clock, a file, a network, a float
 from guard.policy.breaker import COUNTED, BreakerLimit, outcome_claim
 from guard.policy.budgets import counted_again
 from guard.policy.cells import fill_cell
+from guard.policy.combining import Judgement
 from guard.policy.compile import compile_set
 from guard.policy.document import PolicyDoc, PolicyError
-from guard.policy.judge import RULES, Judgement, breaker_limits, judge, judge_cancel, judge_read
+from guard.policy.judge import RULES, breaker_limits, judge, judge_cancel, judge_read
 from guard.policy.largest import largest_bound, largest_qty, whole_lots
 from guard.policy.metering import meters
 from guard.policy.needs import excusable

@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from guard.policy.amounts import currency_of_tag
-from guard.policy.judge import Judgement
+from guard.policy.combining import Judgement
 from guard.policy.locate import line_of, written_at
 from guard.policy.notation import from_units, plain
 from guard.policy.policyset import PolicySet

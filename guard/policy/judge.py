@@ -5,27 +5,25 @@ each one that does not, `makers[i].refuse(claims[i], shortfall)` says why. A rul
 adds risk is judged by everything; a read and a cancel meet only the rate that is written for them (W09).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from itertools import chain
-from operator import attrgetter
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.policy.breaker import BreakerLimit
+from guard.policy.combining import NOT_ASKED, AnyRule, Judgement, Refused, all_answers, collect, first_refusal
 from guard.policy.orderclass import NOTHING_GRANTED, RuleSet
 from guard.policy.plan import Plan
 from guard.policy.policyset import Binding, PolicySet
 from guard.policy.prices import UNPRICED, ValueTerms
 from guard.policy.reducing import reducible
-from guard.policy.rule import Answer, Granting, Maker, Proposal, Request
+from guard.policy.rule import Answer, Granting, Proposal, Request
 from guard.policy.valuation import value
 from guard.terms import (
-    LEDGER_MAX,
     Account,
     Claim,
     Effect,
@@ -36,78 +34,19 @@ from guard.terms import (
     Principal,
     Quote,
     Reason,
-    Valuation,
     Verdict,
     World,
-    in_order,
 )
 
 RULES: Final = 11  # raised whenever the same order could be judged otherwise: a replay tells such records apart
 _NONE: Final = Decimal(0)
-_CELL: Final = attrgetter("counter")
 _NO_COVER: Final = Reason(
     Code.NO_POLICY,
     "no policy with orders.max_value covers this order; ask for one, or for a limit on the key",
     rule="require_cover",
 )
-_UNCAPPED: Final = LEDGER_MAX + 1
-_MISSING: Final = frozenset(
-    {
-        Code.PRICE_UNAVAILABLE,
-        Code.REFERENCE_UNAVAILABLE,
-        Code.UNSUPPORTED_INSTRUMENT,
-        Code.BAD_NUMBER,
-    }
-)
-
 _Kept = Callable[[tuple[Claim, ...]], tuple[Claim, ...]]
-_R = TypeVar("_R", bound=Request)
-_Asked_contra = TypeVar("_Asked_contra", bound=Request, contravariant=True)
-
-
-class _Rule(Maker, Protocol[_Asked_contra]):
-    """A rule on what is asked: orders, or any request."""
-
-    @property
-    def policy(self) -> str: ...
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def is_of_shape(self) -> bool: ...
-
-    def judge(self, request: _Asked_contra, /) -> Answer: ...
-
-
-class _Refused(NamedTuple):
-    """The rule that said no, and why; None where none was asked, or one broke."""
-
-    rule: Maker | None = None
-    why: Reason | None = None
-
-
-_NOT_ASKED: Final = _Refused()
 _UNTOLD: Final = Missing(Code.PRICE_UNAVAILABLE, "no price is known")
-
-
-class Judgement(Struct, frozen=True, gc=False):
-    """The reasons against it (the primary one first), and the claims with who made each of them.
-
-    `refusing`: the rules behind the reasons, with their codes; None for what is no rule's. `proposal` is the order as
-    the rules saw it, None for what is no order.
-    """
-
-    reasons: tuple[Reason, ...] = ()
-    claims: tuple[Claim, ...] = ()
-    makers: tuple[Maker, ...] = ()
-    refusing: tuple[tuple[Maker | None, Code], ...] = ()
-    proposal: Proposal | None = None
-
-    @property
-    def worth(self) -> Valuation | Missing | None:
-        """The order's value, with the exchange rates that it met."""
-        return None if self.proposal is None else self.proposal.worth
 
 
 class KeptReading(Binding, frozen=True):
@@ -147,12 +86,12 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
     if plan.converting:
         proposal = _converted(proposal, plan)
     asked, known = (plan.orders, NOTHING_GRANTED) if known_class is None else known_class.of(proposal)
-    found: Granting | _Refused = known
+    found: Granting | Refused = known
     if plan.lacks_cover:
-        found = _NOT_ASKED
+        found = NOT_ASKED
     elif asked.rules:
-        found = _first_refusal(asked.rules, proposal, known=known)
-    if not isinstance(found, _Refused):
+        found = first_refusal(asked.rules, proposal, known=known)
+    if not isinstance(found, Refused):
         if known_class is None and not is_known:
             plan.has_passed(shape)
         elif known_class is not None and not (known_class.is_learned or proposal.is_reducing):
@@ -161,14 +100,14 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
     answers = _with_implied(plan, asked, proposal, said=found)
     if known_class is None and not (is_known or any(rule.is_of_shape for rule, _ in answers)):
         plan.has_passed(shape)
-    return _collect([*answers, (None, _NO_COVER)] if plan.lacks_cover else answers, proposal, known=known)
+    return collect([*answers, (None, _NO_COVER)] if plan.lacks_cover else answers, proposal, known=known)
 
 
 def _with_implied(
-    plan: Plan, asked: RuleSet, proposal: Proposal, *, said: _Refused
-) -> list[tuple[_Rule[Proposal], Answer]]:
+    plan: Plan, asked: RuleSet, proposal: Proposal, *, said: Refused
+) -> list[tuple[AnyRule[Proposal], Answer]]:
     """What each rule says, in the order of the policies. What another one implies is asked where that one refuses."""
-    answers = _all_answers(asked.rules, proposal, said=said)
+    answers = all_answers(asked.rules, proposal, said=said)
     found, implied = answers, asked.implied
     while more := [
         other
@@ -176,49 +115,12 @@ def _with_implied(
         if isinstance(why, Reason)
         for other in chain.from_iterable(implied.get(id(rule), ()))
     ]:
-        found = _all_answers(more, proposal, said=_NOT_ASKED)
+        found = all_answers(more, proposal, said=NOT_ASKED)
         answers = [*answers, *found]
         if found:
             place = {id(rule): n for n, rule in enumerate(plan.all_rules)}
             answers.sort(key=lambda answer: place[id(answer[0])])
     return answers
-
-
-def _first_refusal(
-    rules: Iterable[_Rule[_R]], request: _R, *, known: Granting = NOTHING_GRANTED
-) -> Granting | _Refused:
-    """What the rules claim; else the first of them that refuses, and why. One that breaks is asked again.
-
-    `known`: the claims of rules that need not be asked.
-    """
-    claims: list[Claim] = []
-    makers: list[Maker] = []
-    try:
-        for rule in rules:
-            answer = rule.judge(request)
-            if answer is None:
-                continue
-            if isinstance(answer, Reason):
-                return _Refused(rule, answer)
-            claims += answer
-            makers += [rule] * len(answer)
-    except Exception:  # noqa: BLE001 - every rule is asked again then, and the one that breaks refuses by itself
-        return _NOT_ASKED
-    return _tightest((*claims, *known[0]), (*makers, *known[1]))
-
-
-def _all_answers(rules: Iterable[_Rule[_R]], request: _R, *, said: _Refused) -> list[tuple[_Rule[_R], Answer]]:
-    """What each rule says that says anything; of one it is known already. One that breaks refuses by itself."""
-    found: list[tuple[_Rule[_R], Answer]] = []
-    for rule in rules:
-        try:
-            answer = said.why if rule is said.rule else rule.judge(request)
-        except Exception as error:  # noqa: BLE001 - a rule that breaks must refuse, whatever broke it
-            message = f"rule {rule.name} of policy {rule.policy} failed: {type(error).__name__}"
-            answer = Reason(Code.RULE_ERROR, message, rule.policy, rule.name)
-        if answer is not None:
-            found.append((rule, answer))
-    return found
 
 
 def _in_world(proposal: Proposal, world: World, *, exits: Decimal, terms: ValueTerms) -> Proposal:
@@ -272,9 +174,9 @@ def judge_read(policies: PolicySet, principal: Principal, *, wall: datetime, kep
         return known.judgement
     plan = policies.plan(principal, None, None, wall=wall)
     request = Request(plan.key, Effect.READ, None, wall)
-    found = _first_refusal(plan.reads, request)
-    if isinstance(found, _Refused):
-        return _collect(_all_answers(plan.all_reads, request, said=found))
+    found = first_refusal(plan.reads, request)
+    if isinstance(found, Refused):
+        return collect(all_answers(plan.all_reads, request, said=found))
     judgement = Judgement((), kept(found[0]) if found[0] else (), found[1])
     policies.keep_reading(principal.name, KeptReading(principal.limits, policies.validity(wall), judgement, kept))
     return judgement
@@ -283,72 +185,9 @@ def judge_read(policies: PolicySet, principal: Principal, *, wall: datetime, kep
 def judge_cancel(plan: Plan, *, account: Account, wall: datetime) -> Judgement:
     """A cancel: `rates.cancels` and nothing else, whatever limits, hours or budgets say."""
     request = Request(plan.key, Effect.ORDER_CANCEL, account, wall)
-    found = _first_refusal(plan.cancels, request)
+    found = first_refusal(plan.cancels, request)
     return (
-        _collect(_all_answers(plan.all_cancels, request, said=found))
-        if isinstance(found, _Refused)
+        collect(all_answers(plan.all_cancels, request, said=found))
+        if isinstance(found, Refused)
         else Judgement((), *found)
     )
-
-
-def _collect(
-    answers: Iterable[tuple[Maker | None, Answer]],
-    proposal: Proposal | None = None,
-    *,
-    known: Granting = NOTHING_GRANTED,
-) -> Judgement:
-    """Reasons in the contract's order, and the claims, with those that were not asked for."""
-    claims: list[Claim] = []
-    makers: list[Maker] = []
-    reasons: list[Reason] = []
-    refusing: list[tuple[Maker | None, Code]] = []
-    for maker, answer in answers:
-        if answer is None:
-            continue
-        if isinstance(answer, Reason):
-            reasons.append(answer)
-            refusing.append((maker, answer.code))
-        elif maker is not None:
-            claims += answer
-            makers += [maker] * len(answer)
-    told = in_order(_without_repeats(reasons)) if reasons else ()
-    return Judgement(told, *_tightest((*claims, *known[0]), (*makers, *known[1])), tuple(refusing), proposal)
-
-
-def _tightest(claims: tuple[Claim, ...], makers: tuple[Maker, ...]) -> Granting:
-    """One claim for each cell and window: the tightest, with its maker."""
-    if len(set(map(_CELL, claims))) == len(claims):
-        return claims, makers
-    kept: dict[tuple[str, int], tuple[Claim, Maker]] = {}
-    for one in zip(claims, makers, strict=True):
-        place = (one[0].counter, one[0].window_ms)
-        other = kept.setdefault(place, one)
-        if other is not one:
-            kept[place] = _tighter(other, one)
-    return tuple([claim for claim, _ in kept.values()]), tuple([maker for _, maker in kept.values()])
-
-
-def _tighter(left: tuple[Claim, Maker], right: tuple[Claim, Maker]) -> tuple[Claim, Maker]:
-    """Two claims on one cell as one: the smaller cap, and the larger amount where two exchange rates made two of it."""
-    first, second = (right, left) if _cap(right[0]) < _cap(left[0]) else (left, right)
-    if first[0].amount >= second[0].amount:
-        return first
-    return replace(first[0], amount=second[0].amount), first[1]
-
-
-def _cap(claim: Claim) -> int:
-    return _UNCAPPED if claim.cap is None else claim.cap
-
-
-def _without_repeats(reasons: list[Reason]) -> list[Reason]:
-    """A datum that is missing is missing for every limit that wants it; it is told for the first of them."""
-    told: set[tuple[Code, str]] = set()
-    kept = []
-    for reason in reasons:
-        if reason.code in _MISSING:
-            same = (reason.code, reason.message)
-            if same in told:
-                continue
-            told.add(same)
-        kept.append(reason)
-    return kept

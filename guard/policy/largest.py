@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-from guard.policy.judge import Judgement
+from guard.policy.combining import Judgement
 from guard.policy.needs import EXCUSED
 from guard.policy.rule import Maker, Proposal
 from guard.terms import Claim, Instrument, Missing, Shortfall

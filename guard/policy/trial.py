@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from guard.codes import Code
 from guard.policy.amounts import currency_of_tag
-from guard.policy.judge import Judgement, judge, judge_cancel, judge_read
+from guard.policy.combining import Judgement
+from guard.policy.judge import judge, judge_cancel, judge_read
 from guard.policy.largest import Short, largest_qty
 from guard.policy.notation import ledger_units, plain
 from guard.policy.policyset import PolicySet

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from guard.markets import MARKETS as ALL_MARKETS
 from guard.markets import currency_of
 from guard.policy import Judgement, value
-from guard.policy.judge import _collect
+from guard.policy.combining import collect
 from guard.policy.notation import EXACT, from_units, ledger_units
 from guard.policy.plan import without_implied
 from guard.policy.rule import Proposal, Rule
@@ -279,7 +279,7 @@ def test_thinned_rules_say_what_all_rules_say(
     assert found.proposal is not None
 
     answers = [(rule, rule.judge(found.proposal)) for rule in rules.on(who, at, wall=FRIDAY).all_rules]
-    plain = _collect(answers)
+    plain = collect(answers)
     assert found.reasons == plain.reasons
     assert set(found.claims) == set(plain.claims)
     # Of two rules with the same cap either may speak for it.

@@ -8,12 +8,11 @@ import pytest
 from guard.codes import Code
 from guard.policy import Judgement, cancels_account, judge_cancel, judge_read, may_touch, meters
 from guard.policy.assemble import Bound
-from guard.policy.judge import _collect
 from guard.policy.notation import Rate
 from guard.policy.policyset import PolicySet
 from guard.policy.rates import ReadRate
 from guard.policy.rule import OrderRule, Proposal, Request, Scope
-from guard.terms import Account, Claim, Effect, Env, KeyLimits, OrderType, Principal, Reason
+from guard.terms import Account, Effect, Env, KeyLimits, OrderType, Principal, Reason
 from tests.support.policy import FRIDAY, PAPER, REAL, Book, asked, caller, codes, order, policies
 
 
@@ -157,19 +156,6 @@ def test_b09_only_a_rate_may_be_told_as_too_many_requests() -> None:
     rules = policies('[orders]\nsides = []\nmax_value = "1 HKD"\nper_day = 0\n[budgets]\ndaily_value = "0 HKD"')
 
     assert Code.RATE not in codes(asked(rules))
-
-
-def test_an_uncapped_claim_is_the_loosest() -> None:
-    """Two claims on one cell fold to the smaller cap and the larger amount, whichever comes first."""
-    loose, tight = Claim("spend", "x", 1), Claim("spend", "x", 2, cap=9)
-    makers = Breaking("a"), Breaking("b")
-
-    for pairs in (((makers[0], loose), (makers[1], tight)), ((makers[1], tight), (makers[0], loose))):
-        found = _collect([(maker, (claim,)) for maker, claim in pairs])
-        assert (found.claims, found.makers) == ((tight,), (makers[1],))
-    found = _collect([(makers[0], (Claim("spend", "x", 5, cap=20),)), (makers[1], (tight,))])
-    assert found.claims == (Claim("spend", "x", 5, cap=9),)
-    assert found.makers == (makers[1],)
 
 
 @pytest.mark.parametrize(
