@@ -1,6 +1,7 @@
 """Steps in doubt, settled by what the lists show; released only by what they twice do not show. Nothing is sent."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Final
 
 import structlog
@@ -8,13 +9,22 @@ from msgspec.structs import replace
 
 from guard.intent import order_of
 from guard.journal import Order
-from guard.limits import Holder, Step, find_order, is_known_order
-from guard.terms import Op, Verdict, made_at, stamp_of
-from guard.tracking.listsnapshot import ListSnapshot, stamped
+from guard.limits import NOBODY, Holder, Step, find_order, is_known_order
+from guard.terms import Op, PlaceOrder, Side, Verdict, made_at, stamp_of
+from guard.tracking.listsnapshot import ListSnapshot
 from guard.tracking.places import CancelTarget, named_in
 from guard.tracking.scribe import SOURCE, Scribe
 from guard.upstream.orderlist import OrderRow, Status
-from guard.upstream.reconcile import Absences, Proof, UnknownOrder, change_shown, find_new
+from guard.upstream.reconcile import (
+    Absences,
+    Proof,
+    UnknownOrder,
+    change_shown,
+    find_new,
+    is_another,
+    is_on_other_terms,
+    may_be,
+)
 
 RECONFIRM: Final = "/api/reconfirm-order"
 _log = structlog.get_logger("guard")
@@ -23,6 +33,11 @@ _log = structlog.get_logger("guard")
 def sought_of(holder: Holder) -> UnknownOrder:
     """What identifies a new order in a list."""
     return UnknownOrder(holder.id, holder.key, order_of(holder.order), made_at(holder.id))
+
+
+def _kind(order: PlaceOrder | OrderRow) -> tuple[str, Side, Decimal]:
+    side = order.direction if isinstance(order, OrderRow) else order.side
+    return order.code, side, order.qty
 
 
 class Doubts:
@@ -62,7 +77,7 @@ class Doubts:
     def _new_orders(self, asked: ListSnapshot) -> None:
         state = self._scribe.state
         sought = [sought_of(state.holders[name]) for name, step in asked.doubts.items() if self._is_open(step)]
-        for step, proof in find_new(sought, asked.rows, is_known=lambda row: self._is_known(asked, row)).items():
+        for step, proof in self._found(asked, sought).items():
             if isinstance(proof, OrderRow):
                 how = "its stamp" if proof.remark == stamp_of(step) else "account, code, side, quantity, price and time"
                 loser = find_order(state, asked.place.account, order_id=proof.order_id, order_id_ex=proof.order_id_ex)
@@ -80,7 +95,7 @@ class Doubts:
         state, t_us = self._scribe.state, self._scribe.desk.clock.t_us()
         orders = [state.holders[name] for name in asked.nameless if name in state.holders]
         sought = [sought_of(holder) for holder in orders if holder.is_nameless and holder.step is None]
-        for name, row in find_new(sought, asked.rows, is_known=lambda row: self._is_known(asked, row)).items():
+        for name, row in self._found(asked, sought).items():
             if isinstance(row, OrderRow):
                 order = Order(decision=name, t=t_us, status=row.status.word, source=SOURCE)
                 self._scribe.learn(replace(order, order_id=row.order_id, order_id_ex=row.order_id_ex))
@@ -90,12 +105,33 @@ class Doubts:
         holder = self._scribe.state.holders.get(step.id)
         return step.holder == step.id and step.id in self._scribe.state.steps and holder is not None
 
-    def _is_known(self, asked: ListSnapshot, row: OrderRow) -> bool:
-        state, account, names = self._scribe.state, asked.place.account, (row.order_id, row.order_id_ex)
+    def _found(self, asked: ListSnapshot, sought: list[UnknownOrder]) -> dict[str, OrderRow | Proof]:
+        """What the lists prove of these. A row with the ids of an order that it cannot be is free, however it got them.
+
+        Where it has that one's ids and other terms it may be either, so nothing is proved.
+        """
+        stamps, wanted = {stamp_of(one.step) for one in sought}, {_kind(one.order) for one in sought}
+        rows = asked.rows if sought else ()
+        owners = [(row, self._owner(asked, row)) for row in rows if row.remark in stamps or _kind(row) in wanted]
+        free = [row for row, owner in owners if self._is_free(asked, row, owner)]
+        found = find_new(sought, free)
+        odd = [row for row, owner in owners if owner is not None and is_on_other_terms(owner, row)]
+        unclear = [
+            one.step for one in sought if found[one.step] is Proof.ABSENT and any(may_be(one, row) for row in odd)
+        ]
+        return found | dict.fromkeys(unclear, Proof.UNCLEAR)
+
+    def _owner(self, asked: ListSnapshot, row: OrderRow) -> UnknownOrder | None:
+        """The order of ours that has the row's ids, by an answer (B33); who places one elsewhere may use any stamp."""
+        state, account = self._scribe.state, asked.place.account
         holder = find_order(state, account, order_id=row.order_id, order_id_ex=row.order_id_ex)
-        if isinstance(holder, Holder) and stamped(state, holder, row) is not holder:
-            return False
-        return any(name and is_known_order(state, account, name) for name in names)
+        return sought_of(holder) if isinstance(holder, Holder) and holder.key != NOBODY else None
+
+    def _is_free(self, asked: ListSnapshot, row: OrderRow, owner: UnknownOrder | None) -> bool:
+        if owner is not None:
+            return is_another(owner, row)
+        names = (row.order_id, row.order_id_ex)
+        return not any(name and is_known_order(self._scribe.state, asked.place.account, name) for name in names)
 
     # ------------------------------------------------------------ changes
 

@@ -45,11 +45,8 @@ class Proof(Enum):
 # ---------------------------------------------------------------- new orders
 
 
-def find_new(
-    sought: Sequence[UnknownOrder], rows: Sequence[OrderRow], *, is_known: Callable[[OrderRow], bool]
-) -> dict[str, OrderRow | Proof]:
-    """For each step its row, or what the list proves instead. `is_known`: the row is another order's already."""
-    free = [row for row in rows if not is_known(row)]
+def find_new(sought: Sequence[UnknownOrder], free: Sequence[OrderRow]) -> dict[str, OrderRow | Proof]:
+    """For each step its row, or what the list proves instead. `free`: the rows that are no other order's already."""
     stamped = {row.remark: row for row in free if row.remark}
     found: dict[str, OrderRow | Proof] = {}
     for one in sought:
@@ -69,15 +66,25 @@ def may_be(one: UnknownOrder, row: OrderRow) -> bool:
     return _fits(one, row) or (_is_exact(one, row) and _fits(one, row, slack=CLOCKS_SLACK))
 
 
-def _fits(one: UnknownOrder, row: OrderRow, *, slack: timedelta = CREATED_SLACK) -> bool:
+def is_another(one: UnknownOrder, row: OrderRow, *, slack: timedelta = CREATED_SLACK) -> bool:
+    """The row is not this order's, whatever was changed of it: another instrument, side or remark, or too old."""
     order = one.order
-    if row.code != order.code or row.direction is not order.side or row.qty != order.qty:
-        return False
+    if row.code != order.code or row.direction is not order.side:
+        return True
     if row.symbol is not None and row.symbol != order.symbol:
-        return False
+        return True
     if row.remark is not None and row.remark != (order.remark or "").strip():
-        return False
-    return row.created is None or row.created >= one.since - slack
+        return True
+    return row.created is not None and row.created < one.since - slack
+
+
+def is_on_other_terms(one: UnknownOrder, row: OrderRow) -> bool:
+    """The list shows another quantity or price: a list that lags behind a change, or another order's row."""
+    return row.qty != one.order.qty or (None not in {row.price, one.order.price} and row.price != one.order.price)
+
+
+def _fits(one: UnknownOrder, row: OrderRow, *, slack: timedelta = CREATED_SLACK) -> bool:
+    return row.qty == one.order.qty and not is_another(one, row, slack=slack)
 
 
 def _is_exact(one: UnknownOrder, row: OrderRow) -> bool:

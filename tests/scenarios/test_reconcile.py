@@ -517,11 +517,14 @@ async def test_an_order_under_way_is_never_taken_for_one_placed_elsewhere(tmp_pa
         assert await verdict(scene, reply) == "accepted"
 
 
+@pytest.mark.parametrize("words", [None, "of the lost one"])
 @pytest.mark.parametrize("remark", [None, "own words"])
-async def test_b33_an_answer_that_names_an_order_in_doubt_is_set_right(tmp_path: Path, remark: str | None) -> None:
+async def test_b33_an_answer_that_names_an_order_in_doubt_is_set_right(
+    tmp_path: Path, words: str | None, remark: str | None
+) -> None:
     """The answer that was lost is given to the next order: each is found in the list, and each holds what it costs."""
     async with stage(tmp_path, policies=LIMITS) as scene:
-        lost = await doubted(scene, acts=True)
+        lost = await doubted(scene, acts=True, remark=words)
         (first,) = scene.daemon.orders
         names = Ids(scene.daemon.orders[first].order_id, first, acts=True)
         scene.daemon.faults.add(names, path=ORDER)
@@ -541,6 +544,45 @@ async def test_b33_an_answer_that_names_an_order_in_doubt_is_set_right(tmp_path:
         assert is_passed(await scene.cancel(second))
         await turn(scene, s=6)
         assert scene.held() == scene.held("open_value") == 0
+
+
+@pytest.mark.parametrize("is_read_first", [False, True])
+@pytest.mark.parametrize("remark", [None, "one for all"])
+async def test_b33_an_answer_that_names_an_order_in_doubt_of_another_market_is_set_right(
+    tmp_path: Path, remark: str | None, *, is_read_first: bool
+) -> None:
+    """Whichever of the two lists is read first: another symbol is another order."""
+    limits = (
+        '[orders]\nmax_value = ["1000000 HKD", "100000 USD"]\n[budgets]\nopen_value = ["9000000 HKD", "100000 USD"]'
+    )
+    async with stage(tmp_path, policies=limits) as scene:
+        lost = await doubted(scene, acts=True, remark=remark)
+        (first,) = scene.daemon.orders
+        scene.daemon.faults.add(Ids(scene.daemon.orders[first].order_id, first, acts=True), path=ORDER)
+        reply = await scene.place(market="US", code="AAPL", qty=10, price=190, remark=remark)
+        second = list(scene.daemon.orders)[1]
+        holders = scene.guard.desk.state.holders
+        if is_read_first:
+            scene.clock.advance(s=1)
+            await scene.guard.reconciler.refresh(holders[decision_of(reply)].account, trd_market=2)
+        for _ in range(12):
+            await turn(scene, s=10)
+        assert await verdict(scene, lost) == await verdict(scene, reply) == "accepted"
+        assert [holders[decision_of(one)].order_id_ex for one in (lost, reply)] == [first, second]
+        assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
+
+
+async def test_b33_an_order_in_doubt_that_may_have_given_its_id_to_another_is_held(tmp_path: Path) -> None:
+    """One remark for both, and other terms: the row is one's or the other's, changed. A person says which."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        lost = await doubted(scene, acts=True, remark="one for all")
+        (first,) = scene.daemon.orders
+        scene.daemon.faults.add(Ids(scene.daemon.orders[first].order_id, first, acts=True), path=ORDER)
+        assert is_passed(await scene.place(qty=200, price=190, remark="one for all"))
+        for _ in range(12):
+            await turn(scene, s=10)
+        assert await verdict(scene, lost) == "unknown"
+        assert scene.held() == scene.held("open_value") >= 20_000 + 38_000
 
 
 async def test_b33_two_orders_that_got_each_others_answer_hold_what_each_costs(tmp_path: Path) -> None:

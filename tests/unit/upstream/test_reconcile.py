@@ -41,7 +41,7 @@ def sought(step: str = "s1", key: str = "bot", **members: Any) -> UnknownOrder:
 
 def found(*rows: OrderRow, wanted: tuple[UnknownOrder, ...] = (sought(),), known: str = "") -> list[OrderRow | Proof]:
     """What is found for each."""
-    answer = find_new(wanted, rows, is_known=lambda row: row.order_id_ex == known)
+    answer = find_new(wanted, [row for row in rows if row.order_id_ex != known])
     return [answer[one.step] for one in wanted]
 
 
