@@ -30,6 +30,14 @@ RECONFIRM: Final = "/api/reconfirm-order"
 _log = structlog.get_logger("guard")
 
 
+def _dearer(step: Step) -> Verdict:
+    """What leaves the order holding more, where nobody will ever know which it was."""
+    is_raised = any(
+        claim.kind == "spend" and claim.held > was for claim, was in zip(step.claims, step.before, strict=True)
+    )
+    return Verdict.ACCEPTED if is_raised else Verdict.REFUSED
+
+
 def sought_of(holder: Holder) -> UnknownOrder:
     """What identifies a new order in a list."""
     return UnknownOrder(holder.id, holder.key, order_of(holder.order), made_at(holder.id))
@@ -70,7 +78,7 @@ class Doubts:
             if step.holder is None:
                 self._cancel(step, asked, shown, is_followed=step.of is not None and was_listed(step.of))
             elif step.holder != step.id:
-                self._change(step, asked, shown)
+                self._change(step, asked, shown, is_followed=was_listed(step.holder))
 
     # ------------------------------------------------------------ new orders
 
@@ -135,11 +143,20 @@ class Doubts:
 
     # ------------------------------------------------------------ changes
 
-    def _change(self, step: Step, asked: ListSnapshot, shown: dict[str, OrderRow]) -> None:
+    def _change(self, step: Step, asked: ListSnapshot, shown: dict[str, OrderRow], *, is_followed: bool) -> None:
+        """`is_followed`: the order ends where it vanishes, so the change must not stand in the way of that."""
         holder = self._scribe.state.holders.get(step.holder or "")
-        row = None if holder is None else shown.get(holder.id)
-        if holder is None or row is None:
+        if holder is None:
             return
+        row = shown.get(holder.id)
+        if row is None:
+            if is_followed and self.is_gone(holder.id, asked, since_us=step.unknown_us):
+                self._end(
+                    step.id, _dearer(step), "in two whole lists the daemon had no such order; the larger value stays"
+                )
+                asked.note((holder,))
+            return
+        self.is_back(holder.id)
         found = change_shown(row, was=order_of(holder.order), becomes=order_of(step.order))
         if found == "waits":
             found = "is_still" if self._is_reconfirmation(step) else "became"

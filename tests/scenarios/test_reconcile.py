@@ -640,6 +640,43 @@ async def test_an_order_that_vanishes_is_not_held_for_ever(tmp_path: Path) -> No
         assert (scene.held("open_value"), scene.held()) == (Decimal(0), Decimal(20_000))
 
 
+@pytest.mark.parametrize("tif", ["DAY", "GTC"])
+@pytest.mark.parametrize(("qty", "acts"), [(300, True), (300, False), (100, True), (100, False)])
+async def test_one_that_vanishes_with_a_change_in_doubt_is_not_held_for_ever(
+    tmp_path: Path, *, qty: int, acts: bool, tif: str
+) -> None:
+    """Nobody will ever know whether it was changed: the larger value stays charged, for a day, and all else is free."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=200, time_in_force=tif)
+        await turn(scene, s=6)
+        scene.daemon.faults.add(Reset(acts=acts), path=MODIFY)
+        reply = await scene.modify(name, qty=qty)
+        del scene.daemon.orders[name]
+        for s in (31, 28):
+            await turn(scene, s=s)
+            assert (await verdict(scene, reply), scene.held("open_value")) == ("unknown", Decimal(max(qty, 200) * 200))
+        for _ in range(4):
+            await turn(scene, s=31)
+        assert scene.held("open_value") == scene.held("exits") == 0
+        assert scene.held() == max(qty, 200) * 200
+        assert not [cell for cell in scene.guard.desk.state.sums if "gtc" in cell]
+        assert (await operate(scene.guard, "/status"))[1]["unknown"] == []
+        await scene.written()
+        assert ledger_of(recover(tmp_path / "state").state) == scene.ledger()
+
+
+async def test_one_that_no_list_has_ever_shown_stays_held_with_its_change(tmp_path: Path) -> None:
+    """It may be there yet, as it was or as it was to become."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed()
+        scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
+        reply = await scene.modify(name, qty=300)
+        del scene.daemon.orders[name]
+        for _ in range(6):
+            await turn(scene, s=31)
+        assert (await verdict(scene, reply), scene.held("open_value")) == ("unknown", Decimal(60_000))
+
+
 async def test_b20_what_a_daemon_without_its_login_does_not_list_is_there_all_the_same(tmp_path: Path) -> None:
     """B20: a success without a row proves nothing then, neither of an order in doubt nor of one that was listed."""
     nothing, logged_out = b'{"ret_type":0,"s2c":{"order_list":[]}}', b'{"ret_type":0,"s2c":{"trd_logined":false}}'
