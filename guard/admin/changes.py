@@ -15,7 +15,7 @@ from guard.admin.recount import NotRebuilt, Recount
 from guard.admin.recounting import Recounting
 from guard.admin.trading import StateBody, set_state
 from guard.errors import JournalFault, SettingsFault
-from guard.journal import Keys, plain
+from guard.journal import Keys, reason_given
 from guard.journal.configstore import ConfigStore
 from guard.loop.resting import aside, let_go, uncollected
 from guard.policychange import PolicyChangeState
@@ -155,7 +155,7 @@ class Changes:
             _log.error("reload_not_recorded", result="refused", why=str(fault))
 
     def _record(self, sha256: str, result: str, *, who: Who) -> Keys:
-        t_us, reason = self._desk.clock.t_us(), plain(who.reason) if who.reason else None
+        t_us, reason = self._desk.clock.t_us(), reason_given(who.reason) if who.reason else None
         was = self._desk.config.keyring.sha256
         return Keys(t=t_us, result=result, sha256=sha256, from_sha256=was, by=who.by, reason=reason)
 

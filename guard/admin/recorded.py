@@ -9,7 +9,7 @@ from msgspec import Struct
 from guard.activeconfig import ActiveConfig
 from guard.admin.change import Who
 from guard.admin.control import Compared, carried, summary
-from guard.journal import Policy, plain
+from guard.journal import Policy, reason_given
 from guard.policy import PolicyError, PolicySet
 
 
@@ -82,4 +82,4 @@ def reverted(over: Policy, config: ActiveConfig, found: Compared, *, t_us: int) 
 
 
 def _reason(who: Who) -> str | None:
-    return plain(who.reason) if who.reason else None
+    return reason_given(who.reason) if who.reason else None

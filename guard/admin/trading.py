@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from guard.admin.change import ChangeResult
 from guard.admin.stopping import cancel_scope
 from guard.errors import JournalFault
-from guard.journal import StateRecord, StateScope, plain
+from guard.journal import StateRecord, StateScope, reason_given
 from guard.limits import NOBODY, TradingRule, set_trading
 from guard.markets import MARKETS
 from guard.terms import Account, Env, Principal
@@ -91,7 +91,7 @@ def _bound(rule: TradingRule) -> str:
 
 
 def _rule(body: StateBody, *, by: str, t_us: int) -> TradingRule:
-    scope, reason = body.scope or ScopeBody(), plain(body.reason)
+    scope, reason = body.scope or ScopeBody(), reason_given(body.reason)
     return TradingRule(
         state=body.state,
         keys=scope.keys,

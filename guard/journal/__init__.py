@@ -35,7 +35,7 @@ from guard.journal.entries import (
     Vkey,
     recorded,
 )
-from guard.journal.record import Entry, Line, decode, plain, timestamp
+from guard.journal.record import Entry, Line, decode, plain, reason_given, timestamp
 from guard.journal.seen import SeenWorld, seen_of
 from guard.journal.segments import read_lines, replay, replay_typed
 from guard.journal.writer import Journal, JournalBounds
@@ -70,6 +70,7 @@ __all__ = [
     "decode",
     "plain",
     "read_lines",
+    "reason_given",
     "recorded",
     "replay",
     "replay_typed",

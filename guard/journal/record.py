@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import fields
 
 from guard.journal.entries import ABSENT, RECORDS
-from guard.terms import utc
+from guard.terms import masked, utc
 
 LINE_BYTES_MAX: Final = 16 * 1024 * 1024  # a reload that moves 100,000 live orders still fits
 
@@ -182,6 +182,11 @@ def timestamp(wall_us: int) -> str:
 @lru_cache(maxsize=8)
 def _second(second: int) -> str:
     return utc(second * 1_000_000).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def reason_given(text: str) -> str:
+    """A person's own words for the record: plain, and without what may be a key, a token or a digest."""
+    return plain(masked(text))
 
 
 def plain(text: str, *, chars_max: int = 200) -> str:

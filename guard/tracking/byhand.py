@@ -6,7 +6,7 @@ import structlog
 from msgspec import Struct
 
 from guard.errors import JournalFault
-from guard.journal import Reconciled, plain
+from guard.journal import Reconciled, reason_given
 from guard.limits import Holder, State, Step, find_order
 from guard.terms import Verdict
 from guard.tracking.apply import PERSON, reconciled
@@ -47,7 +47,7 @@ async def settle_by_hand(recorder: Recorder, decision: str, body: SettleBody, *,
         source=PERSON,
         order_id_ex=body.order_id_ex,
         by=by,
-        reason=plain(body.reason),
+        reason=reason_given(body.reason),
     )
     try:
         recorder.catch_up()

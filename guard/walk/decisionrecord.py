@@ -106,7 +106,7 @@ def _said(head: Mapping[str, str]) -> dict[str, Any]:
 
 def _unknown_path(path: str) -> str:
     """The path as asked for, without what may be a key or a digest that somebody put there."""
-    return plain(_DIGEST.sub("...", path), chars_max=100)
+    return plain(masked(_DIGEST.sub("...", path)), chars_max=100)
 
 
 def _intent(text: str | None) -> str | None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from guard.simulator.faults import Fault, Reset, Unreachable
-from tests.support.guards import key
-from tests.support.stage import account, stage
+from tests.support.guards import key, operate, record, write_keys
+from tests.support.stage import account, decision_of, stage
 
 MD5 = "8fe4c11451281c094a6578e6ddbf5eed"
 UNLOCK = "/api/unlock-trade"
@@ -43,6 +43,44 @@ async def test_a_key_in_a_path_is_not_recorded(tmp_path: Path) -> None:
 
         (found,) = await s.records("decision")
         assert found["endpoint"] == "/api/quote/gk_..."
+
+
+async def test_a_ticket_or_a_key_of_any_make_in_a_path_is_not_recorded(tmp_path: Path) -> None:
+    """Tickets and keys that another program made are no hex digits."""
+    secret = "wst_5O00Rb5PqTr-fkg3KIXb_TMGtDK59cC_av5okNNAeso"
+    async with stage(tmp_path) as s:
+        await s.ask(f"/api/quote/{secret}", who=None)
+
+        (found,) = await s.records("decision")
+        assert found["endpoint"] == "/api/quote/***"
+
+
+async def test_a_key_in_an_operators_reason_is_neither_recorded_nor_logged(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """State, policies, keys, approval, settlement: people paste command lines; the record and the log are kept."""
+    secret = key("bot")
+    said = {"reason": f"Authorization: Bearer {secret}"}
+    async with stage(tmp_path, record("bot"), record("desk", owner="a person")) as s:
+        s.daemon.faults.add(Reset(acts=False), path="/api/order")
+        decision = decision_of(await s.place())
+        write_keys(s.config.parent / "keys.json", record("bot"), record("desk", owner="a person"), record("new"))
+        (s.config.parent / "policies" / "desk.toml").write_text("[orders]\nmax_qty = 7\n")
+        bodies = {
+            "/admin/state": said | {"state": "cancel_only"},
+            "/admin/policy/reload": said,
+            "/admin/keys/reload": said,
+            f"/admin/decisions/{decision}/settle": said | {"verdict": "not_sent"},
+        }
+        for path, body in bodies.items():
+            assert (await operate(s.guard, path, body))[0] == 200
+
+        kept = [await s.records(kind) for kind in ("state", "policy", "keys", "reconciled")]
+        assert all(records[-1]["reason"] == "Authorization: Bearer ***" for records in kept)
+        assert secret not in str(kept)
+    out, err = capfd.readouterr()
+    assert "trading_state" in out + err
+    assert secret not in out + err
 
 
 @pytest.mark.parametrize("fault", [Reset(acts=False), Unreachable()])
