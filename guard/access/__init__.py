@@ -21,7 +21,7 @@ from guard.access.accounts import (
 )
 from guard.access.callers import authenticate, bearer_of, renewed, still_valid, unauthenticated
 from guard.access.cutting import Cut, cut_lines, cut_members, cut_rows
-from guard.access.issuers import Issuer, Issuers, parse_issuer
+from guard.access.issuers import Issuer, Issuers, parse_issuer, signing_keys_moved
 from guard.access.parse import parse_keys
 from guard.access.proven import digest_of
 from guard.access.records import KeyRecord, Keyring
@@ -54,6 +54,7 @@ __all__ = [
     "resolve_acc_id",
     "resolve_env",
     "scope_reasons",
+    "signing_keys_moved",
     "still_valid",
     "unauthenticated",
     "visible_accounts",

@@ -65,16 +65,31 @@ class Issuer(Struct, frozen=True):
 class Issuers:
     """Everybody who is believed at one moment: swapped whole, so nothing that was believed under others outlives them.
 
-    `signers`: what a token may rest on. `proven`: the tokens whose signature held.
+    `signers`: what a token may rest on. `signing`: the same by issuer and kid, with the algorithms, to compare key sets
+    that were read at different times. `proven`: the tokens whose signature held.
     """
 
     def __init__(self, *each: Issuer) -> None:
         self.each = each
         self.signers = frozenset(key.signer for issuer in each for key in issuer.keys)
+        self.signing = frozenset(
+            (issuer.issuer, key.kid, key.signer, tuple(key.by_algorithm)) for issuer in each for key in issuer.keys
+        )
         self.proven = Proven()
 
 
 NOBODY: Final = Issuers()
+
+
+def signing_keys_moved(was: Issuers, now: Issuers) -> tuple[str, ...]:
+    """Which signing keys came and went, one by one: who may make tokens is not told by the records of keys.json."""
+    old, new = was.signing, now.signing
+    words = []
+    for issuer, kid in sorted({one[:2] for one in old ^ new}, key=str):
+        gone, come = (any(one[:2] == (issuer, kid) for one in some) for some in (old - new, new - old))
+        what = "replaced" if gone and come else "removed" if gone else "added"
+        words.append(f"{issuer}: {'key without kid' if kid is None else f'key {kid}'} {what}")
+    return tuple(words)
 
 
 def parse_issuer(

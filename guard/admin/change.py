@@ -6,10 +6,10 @@ from typing import Final, Literal
 
 from msgspec import Struct, structs
 
-from guard.access import Keyring, still_valid
+from guard.access import signing_keys_moved, still_valid
 from guard.activeconfig import ActiveConfig
 from guard.errors import JournalFault
-from guard.journal import Journal
+from guard.journal import Journal, plain
 from guard.terms import Principal
 
 Result = Literal["applied", "unchanged", "pending", "refused", "stale", "ended", "unrecorded"]
@@ -53,26 +53,31 @@ class Who(Struct, frozen=True):
 
 
 class ConfigMove(Struct, frozen=True):
-    """The records of keys.json in which two versions differ, by id."""
+    """The records of keys.json in which two versions differ, by id, and in words what changed of the issuers' keys."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
     changed: tuple[str, ...]
+    issuers: tuple[str, ...] = ()
 
     @classmethod
-    def between(cls, old: Keyring, new: Keyring) -> "ConfigMove":
-        """From one keys file to the next."""
-        was, now = old.by_id, new.by_id
+    def between(cls, old: ActiveConfig, new: ActiveConfig) -> "ConfigMove":
+        """From one keys file, and the issuers' key sets, to the next."""
+        was, now = old.keyring.by_id, new.keyring.by_id
         return cls(
             added=tuple(sorted(now.keys() - was.keys())),
             removed=tuple(sorted(was.keys() - now.keys())),
             changed=tuple(sorted(name for name in now.keys() & was.keys() if now[name] != was[name])),
+            issuers=tuple(plain(words) for words in signing_keys_moved(old.issuers, new.issuers)),
         )
 
     def words(self) -> tuple[str, ...]:
         """For the answer."""
         named = (("added", self.added), ("removed", self.removed), ("changed", self.changed))
-        return tuple(f"key {name} {what}" for what, names in named for name in names)
+        return (
+            *(f"key {name} {what}" for what, names in named for name in names),
+            *(f"issuer {words}" for words in self.issuers),
+        )
 
 
 NOTHING_MOVED: Final = ConfigMove((), (), ())

@@ -102,14 +102,14 @@ class Changes:
         built = build_policies(was.settings, keyring, docs, now=now)
         if isinstance(built, list):
             raise SettingsFault([str(error) for error in built])
-        if dict(keyring.by_grant) == dict(was.keyring.by_grant) and issuers.each == was.issuers.each:
+        if dict(keyring.by_grant) == dict(was.keyring.by_grant) and issuers.signing == was.issuers.signing:
             return [(None, NOTHING_MOVED)]
         policies = None if was.policies is None else warmed(built, keyring, now=now)
         config = config_of(was.settings, keyring, issuers, policies=policies)
         with contextlib.suppress(OSError):
             self._store.put(keyring.sha256, keyring.source())
             self._store.put(config.config_sha256, config.canonical)
-        return [(config, ConfigMove.between(was.keyring, keyring))]
+        return [(config, ConfigMove.between(was, config))]
 
     @staticmethod
     def _takes_away(was: ActiveConfig) -> bool:
@@ -119,7 +119,7 @@ class Changes:
         except SettingsFault:
             return False
         is_less = not dict(was.keyring.by_grant).items() <= dict(keyring.by_grant).items()
-        return is_less or issuers.each != was.issuers.each
+        return is_less or not was.issuers.signing <= issuers.signing
 
     # ------------------------------------------------------------ trading state
 

@@ -213,10 +213,10 @@ def _why(one: Mapping[str, Any]) -> list[Content]:
 
 
 def _moved(one: Mapping[str, Any]) -> Content:
-    """Which keys a reload of them added, removed and changed, or what was wrong with the file."""
+    """Which keys a reload of them added, removed and changed, and what of issuers', or what was wrong with the file."""
     told = [
         el("div", f"{name} {', '.join(map(str, one[name]))}")
-        for name in ("added", "removed", "changed")
+        for name in ("added", "removed", "changed", "issuers")
         if one.get(name)
     ]
     return [*told, *(el("div", error, class_="note") for error in (one.get("errors") or [])[:5])] or "-"

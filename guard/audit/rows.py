@@ -15,6 +15,7 @@ from guard.terms import OrderType, Side
 
 _OUTCOMES: Final = ("outcome", "verdict", "result", "state", "code")
 _SCOPES: Final = ("keys", "accounts", "markets")
+_MOVED: Final = ("added", "removed", "changed", "issuers")
 _STEP_US: Final = 1_000_000
 _MESSAGE_MAX: Final = 1000
 
@@ -136,7 +137,7 @@ def _policy(members: Members) -> str:
 
 
 def _keys(members: Members) -> str:
-    moved = [f"{name} {_texts(members, name)}" for name in ("added", "removed", "changed") if members.get(name)]
+    moved = [f"{name} {_texts(members, name)}" for name in _MOVED if members.get(name)]
     return "; ".join(part for part in (_said(members), *moved, _texts(members, "errors")) if part)
 
 

@@ -261,8 +261,9 @@ class Counters(Struct, frozen=True):
 class Keys(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A reload of keys.json, applied or not; `sha256` is over the records without hashes.
 
-    `added`, `removed` and `changed` are ids of its records. `targets` and `batch` as in Policy. `errors` of one that is
-    applied, as of policies that are reverted: why new limits began at zero.
+    `added`, `removed` and `changed` are ids of its records; `issuers` says which signing keys of token issuers came and
+    went. `targets` and `batch` as in Policy. `errors` of one that is applied, as of policies that are reverted: why new
+    limits began at zero.
     """
 
     t: int
@@ -275,6 +276,7 @@ class Keys(Struct, frozen=True, kw_only=True, omit_defaults=True):
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+    issuers: tuple[str, ...] = ()
     targets: Raw = ABSENT
     batch: str | None = None
 

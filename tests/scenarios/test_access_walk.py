@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
 from guard.access.scopes import SCOPES
@@ -343,6 +344,21 @@ async def test_a_token_that_was_believed_ends_at_once_with_its_issuers_key(tmp_p
         scene.clock.advance(s=60)
         assert code_of(await scene.ask(ACCOUNTS, who=None, **head)) == (401, "unauthenticated")
         assert len(scene.reached()) == 2
+
+
+async def test_the_record_says_which_signing_keys_of_an_issuer_changed(tmp_path: Path) -> None:
+    """Whoever has one of them makes tokens for any key; and nothing changed is told as such."""
+    jwks_file, toml = tmp_path / "jwks.json", f"{TRADING}{ISSUING}"
+    jwks_file.write_bytes(tokens.jwks(tokens.jwk("OKP", kid="a"), tokens.jwk("OKP", kid="b")))
+    async with stage(tmp_path, toml=toml) as scene:
+        assert (await scene.guard.changes.reload_keys(Who())).result == "unchanged"
+        other = tokens.b64(Ed25519PrivateKey.generate().public_key().public_bytes_raw())
+        jwks_file.write_bytes(tokens.jwks(tokens.jwk("OKP", kid="a") | {"x": other}, tokens.jwk("OKP", kid="c")))
+        told = await scene.guard.changes.reload_keys(Who())
+
+        moved = [f"{tokens.ISSUER}: key a replaced", f"{tokens.ISSUER}: key b removed", f"{tokens.ISSUER}: key c added"]
+        assert told.changes == tuple(f"issuer {words}" for words in moved)
+        assert (await scene.records("keys"))[-1]["issuers"] == moved
 
 
 async def test_what_was_replaced_behind_the_mount_of_a_single_file_is_not_reloaded(tmp_path: Path) -> None:
