@@ -100,12 +100,28 @@ def take_order_ids(state: State, holder: Holder, *, order_id: str | None, order_
         other = state.holders.get(live.get(slim(name), "")) if name else None
         if other is None or other is holder:
             continue
-        if state.touched is not None:
-            touch(state, other.id)
-        for own, by in ((other.by_id, ids.live), (other.by_ex, ids.live_ex)):
-            if own is not None and by.get(own) == other.id:
-                del by[own]
-        other.by_id = other.by_ex = None
+        _drop(state, ids, other)
+
+
+def list_order_ids(state: State, holder: Holder, *, order_id: str | None, order_id_ex: str | None) -> None:
+    """Notes the ids under which a list shows the order. If its answer had told quite different ones (B33) they go.
+
+    Unless the list's are another live order's: then the two have each other's, and their callers know them so.
+    """
+    ids, shown = state.ids.get(holder.account), {slim(name) for name in (order_id, order_id_ex) if name}
+    if ids is not None and shown and not any(name in ids.live or name in ids.live_ex for name in shown):
+        _drop(state, ids, holder)
+    note_order_ids(state, holder, order_id=order_id, order_id_ex=order_id_ex)
+
+
+def _drop(state: State, ids: OrderIds, holder: Holder) -> None:
+    """It has no ids any more."""
+    if state.touched is not None:
+        touch(state, holder.id)
+    for own, live in ((holder.by_id, ids.live), (holder.by_ex, ids.live_ex)):
+        if own is not None and live.get(own) == holder.id:
+            del live[own]
+    holder.by_id = holder.by_ex = None
 
 
 def note_outside(state: State, account: Account, *, order_id: str | None, order_id_ex: str | None) -> None:

@@ -12,9 +12,9 @@ from guard.limits import (
     adopt,
     advance,
     fill_ended,
+    list_order_ids,
     note_currency,
     note_filled,
-    note_order_ids,
     note_outside,
     set_targets,
     settle,
@@ -41,7 +41,7 @@ def learned(state: State, recent: Recent, record: Order) -> None:
         return
     holder = state.holders.get(record.decision)
     if holder is not None:
-        note_order_ids(state, holder, order_id=record.order_id, order_id_ex=record.order_id_ex)
+        list_order_ids(state, holder, order_id=record.order_id, order_id_ex=record.order_id_ex)
     note_fills(state, record)
     set_targets(state, record.decision, record.targets, t_us=record.t, ends=record.ended)
     recent.learn(record.decision, status=record.status, filled_qty=record.filled_qty)

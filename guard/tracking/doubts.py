@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from guard.intent import order_of
 from guard.journal import Order
 from guard.limits import NOBODY, Holder, Step, find_order, is_known_order
-from guard.terms import Op, PlaceOrder, Side, Verdict, made_at, stamp_of
-from guard.tracking.listsnapshot import ListSnapshot
+from guard.terms import Op, OrderNames, PlaceOrder, Refusal, Side, Verdict, stamp_of
+from guard.tracking.listsnapshot import ListSnapshot, sought_of
 from guard.tracking.places import CancelTarget, named_in
 from guard.tracking.scribe import SOURCE, Scribe
 from guard.upstream.orderlist import OrderRow, Status
@@ -36,11 +36,6 @@ def _dearer(step: Step) -> Verdict:
         claim.kind == "spend" and claim.held > was for claim, was in zip(step.claims, step.before, strict=True)
     )
     return Verdict.ACCEPTED if is_raised else Verdict.REFUSED
-
-
-def sought_of(holder: Holder) -> UnknownOrder:
-    """What identifies a new order in a list."""
-    return UnknownOrder(holder.id, holder.key, order_of(holder.order), made_at(holder.id))
 
 
 def _kind(order: PlaceOrder | OrderRow) -> tuple[str, Side, Decimal]:
@@ -71,6 +66,7 @@ class Doubts:
         """Settles all that can be settled. `was_listed`: a list has shown this live order, so it can vanish."""
         self._new_orders(asked)
         self._nameless(asked)
+        self._misnamed(asked, was_listed=was_listed)
         shown = asked.shown(self._scribe.state)
         for step in asked.doubts.values():
             if step.id not in self._scribe.state.steps:
@@ -100,13 +96,37 @@ class Doubts:
 
     def _nameless(self, asked: ListSnapshot) -> None:
         """Orders that were accepted under no name, or another's, get theirs, found in the same way."""
-        state, t_us = self._scribe.state, self._scribe.desk.clock.t_us()
+        state = self._scribe.state
         orders = [state.holders[name] for name in asked.nameless if name in state.holders]
         sought = [sought_of(holder) for holder in orders if holder.is_nameless and holder.step is None]
         for name, row in self._found(asked, sought).items():
             if isinstance(row, OrderRow):
-                order = Order(decision=name, t=t_us, status=row.status.word, source=SOURCE)
-                self._scribe.learn(replace(order, order_id=row.order_id, order_id_ex=row.order_id_ex))
+                self._name(name, row)
+
+    def _misnamed(self, asked: ListSnapshot, *, was_listed: Callable[[str], bool]) -> None:
+        """Orders whose answers told an id of another account's, or nobody's, get the one that their stamp is listed by.
+
+        Not where a list has shown their own: anybody may give an order that he places elsewhere another's stamp.
+        """
+        state, rows = self._scribe.state, asked.rows
+        for row in rows:
+            name = OrderNames(remark=row.remark).decision
+            holder = None if name is None else state.holders.get(name)
+            if holder is None or was_listed(holder.id) or not asked.is_on_same_terms(holder):
+                continue
+            is_nobodys = self._named(asked, row) is None
+            if is_nobodys and not any(self._named(asked, each) is holder for each in rows):
+                self._name(holder.id, row)
+
+    def _named(self, asked: ListSnapshot, row: OrderRow) -> Holder | Refusal | None:
+        """The live order that has the row's ids."""
+        account = asked.place.account
+        return find_order(self._scribe.state, account, order_id=row.order_id, order_id_ex=row.order_id_ex)
+
+    def _name(self, order: str, row: OrderRow) -> None:
+        t_us = self._scribe.desk.clock.t_us()
+        listed = Order(decision=order, t=t_us, status=row.status.word, source=SOURCE)
+        self._scribe.learn(replace(listed, order_id=row.order_id, order_id_ex=row.order_id_ex))
 
     def _is_open(self, step: Step) -> bool:
         """A new order that is still in doubt: no other record has settled it meanwhile."""
@@ -131,8 +151,7 @@ class Doubts:
 
     def _owner(self, asked: ListSnapshot, row: OrderRow) -> UnknownOrder | None:
         """The order of ours that has the row's ids, by an answer (B33); who places one elsewhere may use any stamp."""
-        state, account = self._scribe.state, asked.place.account
-        holder = find_order(state, account, order_id=row.order_id, order_id_ex=row.order_id_ex)
+        holder = self._named(asked, row)
         return sought_of(holder) if isinstance(holder, Holder) and holder.key != NOBODY else None
 
     def _is_free(self, asked: ListSnapshot, row: OrderRow, owner: UnknownOrder | None) -> bool:

@@ -1,15 +1,18 @@
 """One look at one place: what was there when the question was asked, and what the daemon's lists then showed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct, field
 
+from guard.intent import order_of
 from guard.limits import NOBODY, Amounts, Holder, State, Step, find_order
-from guard.terms import OrderNames, stamp_of
+from guard.terms import OrderNames, made_at, stamp_of
 from guard.tracking.places import OrderList
 from guard.upstream.orderlist import OrderRow
+from guard.upstream.reconcile import UnknownOrder, find_new
 
+MISNAMED_MAX: Final = 100  # rows beyond are of a daemon that writes symbols or remarks otherwise, and go by their ids
 DRAWERS: Final = 64  # one table of all live orders would be laid out anew as it grows, up to 7 ms in one go for 50,000
 Terms = Amounts | tuple[Amounts, ...]
 
@@ -65,17 +68,51 @@ class ListSnapshot(Struct):
                 self.nameless.append(name)
 
     def shown(self, state: State) -> dict[str, OrderRow]:
-        """The rows of live orders, by the decision that opened them; one without any id is known by its stamp."""
+        """The rows of live orders, by the decision that opened them; one without any id is known by its stamp.
+
+        One that has the ids of an order which it is not is another's, where it can be told whose (B33).
+        """
         nameless = {stamp_of(name): name for name in self.nameless if _is_nameless(state.holders.get(name))}
-        found, misnamed = dict[str, OrderRow](), dict[str, OrderRow]()
+        found, misnamed = dict[str, OrderRow](), list[tuple[Holder, OrderRow]]()
         for row in self.rows:
             holder = find_order(state, self.place.account, order_id=row.order_id, order_id_ex=row.order_id_ex)
             if isinstance(holder, Holder):
-                other = stamped(state, holder, row)
-                (found if other is holder else misnamed)[other.id] = row
+                if _is_misnamed(state, holder, row):
+                    misnamed.append((holder, row))
+                else:
+                    found[holder.id] = row
             elif row.remark in nameless:
                 found[nameless[row.remark]] = row
-        return misnamed | found
+        return _told_apart(state, misnamed) | found if misnamed else found
+
+
+def sought_of(holder: Holder) -> UnknownOrder:
+    """What identifies an order in a list, as it is now."""
+    return UnknownOrder(holder.id, holder.key, order_of(holder.order), made_at(holder.id))
+
+
+def _is_misnamed(state: State, holder: Holder, row: OrderRow) -> bool:
+    """The row has the ids of this order, and another's stamp, symbol or remark. Asked of every row, so it is cheap."""
+    if holder.key == NOBODY:
+        return False
+    if row.symbol != holder.symbol and row.symbol is not None:
+        return True
+    if not row.remark or row.remark == stamp_of(holder.id):
+        return False
+    return stamped(state, holder, row) is not holder or f'"{row.remark}"'.encode(errors="replace") not in holder.own
+
+
+def _told_apart(state: State, misnamed: Sequence[tuple[Holder, OrderRow]]) -> dict[str, OrderRow]:
+    """Each row by the order that it is of. Some have one another's ids; else its stamp tells, else its own ids do."""
+    told = [(stamped(state, holder, row), holder, row) for holder, row in misnamed]
+    said = {other.id: row for other, holder, row in told if other is not holder}
+    said |= {other.id: row for other, holder, row in told if other is holder}
+    if not 1 < len(misnamed) <= MISNAMED_MAX:
+        return said
+    owners = {row: holder.id for holder, row in misnamed}
+    found = find_new([sought_of(holder) for holder, _ in misnamed], list(owners))
+    exchanged = {name: row for name, row in found.items() if isinstance(row, OrderRow)}
+    return said | exchanged if exchanged.keys() == {owners[row] for row in exchanged.values()} else said
 
 
 def stamped(state: State, holder: Holder, row: OrderRow) -> Holder:

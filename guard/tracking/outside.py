@@ -19,8 +19,7 @@ from guard.policy import exits_claim
 from guard.policy.notation import ledger_units
 from guard.terms import STAMP, OrderNames, OrderType, PlaceOrder, Refusal
 from guard.tracking.apply import MANUAL
-from guard.tracking.doubts import sought_of
-from guard.tracking.listsnapshot import ListSnapshot
+from guard.tracking.listsnapshot import ListSnapshot, sought_of
 from guard.tracking.places import OrderList
 from guard.tracking.scribe import SOURCE, Scribe
 from guard.upstream.orderlist import OrderRow

@@ -585,8 +585,11 @@ async def test_b33_an_order_in_doubt_that_may_have_given_its_id_to_another_is_he
         assert scene.held() == scene.held("open_value") >= 20_000 + 38_000
 
 
-async def test_b33_two_orders_that_got_each_others_answer_hold_what_each_costs(tmp_path: Path) -> None:
-    """Their ids stay exchanged, as their callers were told them; what each holds follows the row with its stamp."""
+@pytest.mark.parametrize("remarks", [(None, None), ("one", "another"), ("one", None)])
+async def test_b33_two_orders_that_got_each_others_answer_hold_what_each_costs(
+    tmp_path: Path, remarks: tuple[str | None, str | None]
+) -> None:
+    """Their ids stay exchanged, as their callers were told them; what each holds follows the row with its remark."""
     async with stage(tmp_path, policies=LIMITS) as scene:
         go, mixed = asyncio.Event(), list[Any]()
 
@@ -598,7 +601,8 @@ async def test_b33_two_orders_that_got_each_others_answer_hold_what_each_costs(t
                 return mixed[1 - own]
 
         scene.daemon.faults.always(Mixed(), path=ORDER)
-        asked = [asyncio.ensure_future(scene.place(qty=qty)) for qty in (100, 200)]
+        told = zip((100, 200), remarks, strict=True)
+        asked = [asyncio.ensure_future(scene.place(qty=qty, remark=remark)) for qty, remark in told]
         await scene.until_reached(times=2)
         go.set()
         small_reply, large_reply = [await one for one in asked]
@@ -609,6 +613,30 @@ async def test_b33_two_orders_that_got_each_others_answer_hold_what_each_costs(t
         await turn(scene, s=6)
         assert scene.held() == scene.held("open_value") == 40_000
         assert list(scene.guard.desk.state.holders) == [decision_of(large_reply)]
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_b33_an_answer_that_names_no_order_of_the_account_is_set_right_by_the_stamp(
+    tmp_path: Path, *, is_known: bool
+) -> None:
+    """It names one that nobody knows, or another account's. Its own is followed, has its name, and is no stranger's."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        theirs = Ids(77, "77", acts=True)
+        if is_known:
+            name = await scene.placed(acc_id=9032)
+            theirs = Ids(scene.daemon.orders[name].order_id, name, acts=True)
+        scene.daemon.faults.add(theirs, path=ORDER)
+        reply = await scene.place()
+        assert is_passed(reply)
+        order = list(scene.daemon.orders.values())[-1]
+        await turn(scene, s=6)
+        holders = scene.guard.desk.state.holders
+        assert holders[decision_of(reply)].order_id_ex == order.order_id_ex
+        assert not [one for one in holders.values() if not one.key]
+        assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
+        assert is_passed(await scene.cancel(order.order_id_ex))
+        await turn(scene, s=6)
+        assert scene.held() == scene.held("open_value") == (20_000 if is_known else 0)
 
 
 async def test_no_daemon_no_harm(tmp_path: Path) -> None:
