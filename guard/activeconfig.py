@@ -254,6 +254,7 @@ def config_of(settings: Settings, keyring: Keyring, issuers: Issuers, *, policie
         "keys_tz": settings.keys.tz,
         "flags": settings.flags,
         "reads": settings.journal.reads,
+        "broker_limits": settings.daemon.broker_limits,
     }
     canonical = msgspec.json.encode(deciding, order="sorted")
     return ActiveConfig(settings, keyring, issuers, policies, canonical, hashlib.sha256(canonical).hexdigest())

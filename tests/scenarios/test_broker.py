@@ -47,6 +47,20 @@ async def test_the_sixteenth_order_of_an_account_in_thirty_seconds_is_refused_wh
         assert is_passed(await scene.place(who="other"))
 
 
+async def test_the_record_says_whether_the_brokers_limits_were_kept(tmp_path: Path) -> None:
+    """They refuse orders, so they are a setting that decides: two records that differ in them name different texts."""
+    hashes = []
+    for word in ("documented", "off"):
+        folder = tmp_path / word
+        folder.mkdir()
+        async with stage(folder, *KEYS, toml=f'{TRADING}[daemon]\nbroker_limits = "{word}"\n') as scene:
+            sha256 = (await scene.decision(await scene.place()))["config_sha256"]
+        kept = json.loads((folder / "state/config" / f"{sha256}.json").read_text())
+        assert kept["broker_limits"] == word
+        hashes.append(sha256)
+    assert len(set(hashes)) == 2
+
+
 async def test_accounts_and_environments_have_buckets_of_their_own(tmp_path: Path) -> None:
     """What one account has used up is not missing to another; simulated orders count like real ones."""
     async with stage(tmp_path, *KEYS, toml=DOCUMENTED) as scene:
