@@ -246,7 +246,7 @@ def _rebuilt(outcome: Outcome, situation: Situation, *, parts: Sequence[RecentDe
         return msgspec.json.encode({"ret_type": outcome.ret_type or -1, **said, "s2c": None})
     s2c: dict[str, object] = {}
     if outcome.order_id is not None:
-        s2c["order_id"] = int(outcome.order_id) if outcome.order_id.isdigit() else outcome.order_id
+        s2c["order_id"] = _number(outcome.order_id)
     if outcome.order_id_ex is not None:
         s2c["order_id_ex"] = outcome.order_id_ex
     if isinstance(situation.intent, CancelAll):
@@ -270,8 +270,20 @@ def trade_body(situation: Situation, s2c: Mapping[str, object], *, failed: int, 
 
 def _results(parts: Sequence[RecentDecision]) -> dict[str, object]:
     """What has become of each cancel of a cancel-all, and how many are pending."""
-    told = [{"order_id_ex": one.order_id_ex, "decision": one.id, "outcome": one.verdict or "pending"} for one in parts]
+    told = [
+        {
+            "order_id": _number(one.order_id),
+            "order_id_ex": one.order_id_ex,
+            "decision": one.id,
+            "outcome": one.verdict or "pending",
+        }
+        for one in parts
+    ]
     return {"results": told, "pending": sum(1 for one in parts if one.verdict is None)}
+
+
+def _number(order_id: str | None) -> int | str | None:
+    return int(order_id) if order_id is not None and order_id.isdigit() else order_id
 
 
 def idempotency_cell(name: str, path: str, key: str) -> str:

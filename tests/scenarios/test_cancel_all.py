@@ -442,7 +442,7 @@ async def test_the_same_idempotency_key_tells_of_the_same_cancels(tmp_path: Path
         third = said(await scene.ask(CANCEL_ALL, account(), idempotency_key="k"))
         for told in (second, third):
             assert (told["ret_type"], told["s2c"]["header"]) == (0, first["s2c"]["header"])
-            for name in ("decision", "order_id_ex", "outcome"):
+            for name in ("decision", "order_id", "order_id_ex", "outcome"):
                 assert [r[name] for r in told["s2c"]["results"]] == [r[name] for r in first["s2c"]["results"]]
         assert len(scene.reached(MODIFY)) == 3
 
