@@ -16,7 +16,7 @@ from guard.journal.statedir import journal_dir
 from guard.wholefile import opened
 
 NUMBER_MAX: Final = 99_999_999
-_READ_BYTES: Final = 2**18  # read at a time
+_READ_BYTES: Final = 2**16  # read at a time; into more, the allocator would give fresh pages each time
 _FOLDED_BYTES: Final = 2**15  # read before it is folded; more would leave the processor's caches again
 _NAME: Final = re.compile(r"([0-9]{8})\.jsonl")
 
