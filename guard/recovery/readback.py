@@ -52,6 +52,7 @@ from guard.limits import (
     set_trading,
     settle,
 )
+from guard.loop import heap
 from guard.policychange import PolicyChangeState
 from guard.terms import ENV_OF, TRADE_EFFECTS, Account, Effect, Outcome
 from guard.tracking import learned, reconciled
@@ -60,6 +61,7 @@ from guard.walk.recent import RECENT_MAX, Recent, RecentDecision
 _TRADES: Final = frozenset(effect.value for effect in TRADE_EFFECTS)
 _ACCOUNTS_MAX: Final = 256
 _RAW_MAX: Final = 8_192  # records, after which what is still live is shortened
+GROWN: Final = 100_000  # records, after which tables are about as large as they will be, and go into large pages
 PART_ORDERS: Final = 64  # live orders in a `counters` record, or behind it in that of the change
 PART_STAMPS: Final = 2_000  # of logs together, likewise
 _CANCEL: Final = Effect.ORDER_CANCEL.value
@@ -130,7 +132,10 @@ def fold_all(found: Recovered, batches: Iterable[Sequence[Entry]]) -> None:
     """
     state, found.are_raw, shortened = found.state, True, found.records
     for lines in batches:
+        before = found.records
         fold(found, lines)
+        if before < GROWN <= found.records:
+            heap.gather()
         if found.records >= shortened + _RAW_MAX:
             _shorten(islice(reversed(state.holders.values()), found.records - shortened))
             shortened = found.records

@@ -1,7 +1,7 @@
 """What a start makes of a record that is wrong, and of decisions whose outcome is in no record."""
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,8 @@ from guard.journal.record import encode
 from guard.journal.seek import latest_from
 from guard.journal.segments import replay_typed
 from guard.limits import Opening, find_slot, reserve
+from guard.loop import heap
+from guard.recovery import readback
 from guard.recovery.beginning import doubt
 from guard.recovery.readback import Recovered, fold_all, fold_record, recover
 from guard.terms import Account, Env, Verdict
@@ -145,6 +147,21 @@ def test_orders_have_the_bodies_that_they_have_live(tmp_path: Path) -> None:
     assert len(bodies) == 1_000 + 500
     assert all(b"packet_id" not in body and b"remark" not in body for _, _, body in bodies.values())
     assert b"changed" in found.state.holders[f"{4:026}"].order
+
+
+@pytest.mark.parametrize(("grown", "gathered"), [(1, 1), (300, 1), (400, 0)])
+def test_tables_that_have_grown_go_into_large_pages_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grown: int, gathered: int
+) -> None:
+    """Each of these takes milliseconds, and what a start holds until then is small."""
+    written(tmp_path, islice(orders(400), 399))
+    asked = list[None]()
+    monkeypatch.setattr(readback, "GROWN", grown)
+    monkeypatch.setattr(heap, "gather", lambda: asked.append(None))
+
+    recover(tmp_path)
+
+    assert len(asked) == gathered
 
 
 def test_no_more_than_the_latest_orders_have_their_bodies_as_they_were_sent(tmp_path: Path) -> None:
