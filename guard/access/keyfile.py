@@ -78,16 +78,14 @@ def revoke(
     return _edit(path, change, disk=disk or Disk())
 
 
-def rotate(
-    path: Path, key_id: str, *, new_hash: str, now: datetime, overlap: timedelta, disk: Disk | None = None
-) -> tuple[str, str]:
+def rotate(path: Path, key_id: str, *, new_hash: str, now: datetime, overlap: timedelta) -> tuple[str, str]:
     """Add the next record of the same name and end the old one after `overlap`; the new id and the old one's."""
 
     def change(document: Document) -> tuple[Document, tuple[str, str]]:
         after, new_id, old_id = edits.rotated(document, key_id, new_hash=new_hash, now=now, overlap=overlap)
         return after, (new_id, old_id)
 
-    return _edit(path, change, disk=disk or Disk())
+    return _edit(path, change, disk=Disk())
 
 
 def _load(path: Path) -> tuple[Keyring, bytes]:

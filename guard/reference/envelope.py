@@ -27,12 +27,31 @@ _CODE: Final = re.compile(r"[!-~]{1,32}")
 _OK: Final = 200
 _NO: Final = frozenset({400, 403, 404, 422})  # 403: the guard's own key may not ask for it
 _REFUSED: Final = frozenset({-1, -500})
+_UNKNOWN: Final = re.compile(
+    r"unknown|not (?:found|exist|listed)|no such(?!.*(?:right|permission))|invalid (?:stock|security|code)|未知|不存在",
+    re.IGNORECASE,
+)
+_PASSING: Final = re.compile(
+    r"frequen|too (?:often|many|fast)|busy|try again|time[d ]? ?out|频率|頻率|频繁|頻繁|繁忙|稍后|稍後|超时|超時"
+    r"|(?:unknown|internal|system)\W*(?:error|exception|failure|reason)|(?:未知|内部|內部|系统|系統)(?:错误|錯誤|异常|異常)",
+    re.IGNORECASE,
+)
 
 
 class Declined(Struct, frozen=True):
     """The daemon heard the question and says no; asking for less may help."""
 
     message: str
+
+    @property
+    def is_passing(self) -> bool:
+        """The no is about the asking, or about the daemon itself, and says nothing of what was asked for."""
+        return bool(_PASSING.search(self.message))
+
+    @property
+    def is_unknown(self) -> bool:
+        """The daemon, or a server behind it, says that there is no such instrument."""
+        return not self.is_passing and bool(_UNKNOWN.search(self.message))
 
 
 class Silence(Struct, frozen=True):

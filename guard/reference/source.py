@@ -9,7 +9,6 @@ with its age. `want` never waits and never raises; whoever waits does so on the 
 """
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import islice
@@ -25,18 +24,6 @@ from guard.supervisor import Supervisor
 
 Ask = Callable[[tuple[K, ...]], Awaitable[Mapping[K, V] | Declined | Silence]]
 Sleep = Callable[[float], Awaitable[None]]
-
-# How the daemon and the servers behind it say that there is no such instrument.
-_UNKNOWN: Final = re.compile(
-    r"unknown|not (?:found|exist|listed)|no such(?!.*(?:right|permission))|invalid (?:stock|security|code)|未知|不存在",
-    re.IGNORECASE,
-)
-# A no that is about the asking, or about the daemon itself, and says nothing of what was asked for.
-_PASSING: Final = re.compile(
-    r"frequen|too (?:often|many|fast)|busy|try again|time[d ]? ?out|频率|頻率|频繁|頻繁|繁忙|稍后|稍後|超时|超時"
-    r"|(?:unknown|internal|system)\W*(?:error|exception|failure|reason)|(?:未知|内部|內部|系统|系統)(?:错误|錯誤|异常|異常)",
-    re.IGNORECASE,
-)
 
 _NAP_US: Final = 1000  # a loop's timers are no finer
 
@@ -267,8 +254,8 @@ class Source(Generic[K, V]):
             return group.keys
         self.trouble, self.answered_us = "", now_us
         if isinstance(answer, Declined):
-            lacking, reason, is_passing = group.keys, answer.message, bool(_PASSING.search(answer.message))
-            is_unknown = not is_passing and bool(_UNKNOWN.search(reason))
+            lacking, reason = group.keys, answer.message
+            is_unknown, is_passing = answer.is_unknown, answer.is_passing
         else:
             for key in group.keys:
                 if key in answer:
