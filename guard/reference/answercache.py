@@ -23,13 +23,13 @@ class Kept(Struct, Generic[V], frozen=True):
 class NoAnswer(Struct, frozen=True):
     """The daemon answered, and has nothing for this key. `is_unknown`: it does not know it at all.
 
-    `is_passing`: it only will not tell now, because it is asked too often or is in trouble.
+    `is_transient`: it only will not tell now, because it is asked too often or is in trouble.
     """
 
     message: str
     is_unknown: bool
     until_us: int
-    is_passing: bool = False
+    is_transient: bool = False
 
 
 class AnswerCache(Generic[K, V]):

@@ -44,14 +44,14 @@ class Declined(Struct, frozen=True):
     message: str
 
     @property
-    def is_passing(self) -> bool:
+    def is_transient(self) -> bool:
         """The no is about the asking, or about the daemon itself, and says nothing of what was asked for."""
         return bool(_PASSING.search(self.message))
 
     @property
     def is_unknown(self) -> bool:
         """The daemon, or a server behind it, says that there is no such instrument."""
-        return not self.is_passing and bool(_UNKNOWN.search(self.message))
+        return not self.is_transient and bool(_UNKNOWN.search(self.message))
 
 
 class Silence(Struct, frozen=True):

@@ -129,7 +129,7 @@ class Source(Generic[K, V]):
         now_us = self._around.clock.t_us()
         denied = self.cache.denied(key, now_us)
         if denied is not None:
-            return f"the daemon {'does not tell' if denied.is_passing else 'has none'}: {denied.message}"
+            return f"the daemon {'does not tell' if denied.is_transient else 'has none'}: {denied.message}"
         if self.trouble:
             return f"the last question failed: {self.trouble}"
         wait_us = self._pace.wait_us(now_us)
@@ -255,16 +255,16 @@ class Source(Generic[K, V]):
         self.trouble, self.answered_us = "", now_us
         if isinstance(answer, Declined):
             lacking, reason = group.keys, answer.message
-            is_unknown, is_passing = answer.is_unknown, answer.is_passing
+            is_unknown, is_transient = answer.is_unknown, answer.is_transient
         else:
             for key in group.keys:
                 if key in answer:
                     self.cache.put(key, Kept(answer[key], asked_us, now_us))
             lacking = tuple(key for key in group.keys if key not in answer)
-            reason, is_unknown, is_passing = "its answer does not name it", True, False
+            reason, is_unknown, is_transient = "its answer does not name it", True, False
         if lacking == group.keys and len(lacking) == 1:
             until_us = now_us + self._manner.denied_us
-            self.cache.deny(lacking[0], NoAnswer(reason, is_unknown, until_us, is_passing))
+            self.cache.deny(lacking[0], NoAnswer(reason, is_unknown, until_us, is_transient))
             return group.keys
         self._retry(lacking, group)
         return tuple(key for key in group.keys if key not in lacking or key not in self._pending)

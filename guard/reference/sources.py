@@ -148,7 +148,7 @@ class Sources:
         if kept is not None:
             return not kept.value.has_price
         denied = self.prices.cache.denied(symbol, self.clock.t_us())
-        is_denied = self.is_unknown(symbol) or (denied is not None and not denied.is_passing)
+        is_denied = self.is_unknown(symbol) or (denied is not None and not denied.is_transient)
         return is_denied and not self.is_logged_out
 
     @property

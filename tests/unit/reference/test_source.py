@@ -250,7 +250,7 @@ async def test_what_the_daemon_says_decides_whether_it_knows_the_key(
 
     denied = bench.source.cache.denied("a", bench.clock.t_us())
     assert denied is not None
-    assert (denied.is_unknown, denied.is_passing) == (bool(is_unknown), is_unknown is None)
+    assert (denied.is_unknown, denied.is_transient) == (bool(is_unknown), is_unknown is None)
     assert bench.source.why("a") == f"the daemon {'does not tell' if is_unknown is None else 'has none'}: {words}"
     assert (bench.source.cache.get("a") is None) is bool(is_unknown)
 
