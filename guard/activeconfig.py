@@ -20,8 +20,8 @@ from guard.catalogue.table import TABLE
 from guard.errors import SettingsFault
 from guard.journal.configstore import ConfigStore
 from guard.loop.resting import Pieces
-from guard.pieces import in_pieces
-from guard.policy import RULES, PolicyDoc, PolicyError, PolicySet, compile_set
+from guard.pauses import with_pauses
+from guard.policy import RULES_VERSION, PolicyDoc, PolicyError, PolicySet, compile_set
 from guard.policy.diff import compare, verdict
 from guard.policyfiles import parse_texts, read_steadily
 from guard.settings import Settings
@@ -221,7 +221,7 @@ def compiled(
 
 def warmed(policies: PolicySet, keyring: Keyring, *, now: datetime) -> PolicySet:
     """The set with the plans of its keys made beforehand, so that the first orders do not have to wait for that."""
-    for principal in in_pieces(list(keyring.principals.values())[:WARMED_MAX]):
+    for principal in with_pauses(list(keyring.principals.values())[:WARMED_MAX]):
         policies.plan(principal, None, None, wall=now)
         for env in Env:
             for acc_id in sorted(principal.acc_ids or {0}):
@@ -243,7 +243,7 @@ def config_of(settings: Settings, keyring: Keyring, issuers: Issuers, *, policie
     """The configuration of these parts, with the hash of everything that decides (contract §7, `config_sha256`)."""
     deciding = {
         "version": __version__,
-        "rules": RULES,
+        "rules": RULES_VERSION,
         "catalogue": hashlib.sha256(TABLE.encode()).hexdigest(),
         "keys": keyring.sha256,
         "policies": policies.sha256 if policies else None,

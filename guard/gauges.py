@@ -10,7 +10,7 @@ from guard.admin.watch import Watch
 from guard.certificate import Certificate
 from guard.limits import STRICTNESS, unknowns
 from guard.metrics import Labels, Metrics
-from guard.pieces import in_pieces
+from guard.pauses import with_pauses
 from guard.policy import Meter, meters
 from guard.server import EdgeCounts
 from guard.stream import Relay
@@ -123,7 +123,7 @@ def _ratios(recorder: Recorder) -> Rows:
         return
     t_us, wall = desk.clock.t_us(), desk.clock.wall()
     fullest: dict[Labels, float] = {}
-    for record in in_pieces(_labelled(desk)):
+    for record in with_pauses(_labelled(desk)):
         principal = desk.config.keyring.principals[record.id]
         for meter in meters(policies, principal, wall=wall, listed=accounts_told(desk, principal)):
             labels = (meter.policy, _limit(meter), record.name if meter.subject.startswith("key=") else "")

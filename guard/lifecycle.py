@@ -26,13 +26,13 @@ from guard.admin.watch import Watch
 from guard.admin.weakened import weakened
 from guard.certificate import certificate_of
 from guard.clock import Clock, SystemClock, WallSteps
-from guard.doors import bounds_of, listening_on, opened, unopened
 from guard.errors import JournalFault, SettingsFault, StateFault
 from guard.gauges import register, register_door, register_edges
 from guard.journal import Clock as ClockStep
 from guard.journal import Disk, Journal, OutcomeRecord, Stop, gaps
 from guard.journal.configstore import ConfigStore
 from guard.limits import unknowns
+from guard.listeners import bounds_of, listening_on, opened, unopened
 from guard.loop import heap
 from guard.pipeline import Pipeline
 from guard.policy import PolicyError
@@ -49,7 +49,7 @@ from guard.supervisor import Supervisor
 from guard.terms import Daemon
 from guard.tracing import Tracing
 from guard.tracking import Reconciler
-from guard.upstream import Client, sidedoors
+from guard.upstream import Client, otherports
 from guard.upstream.origin import parse_origin
 from guard.upstream.trust import Trust
 from guard.upstream.unlocked import Unlocked
@@ -216,7 +216,7 @@ class Guard:
         journal = self.journal
         ends = {"found_seq": journal.found_seq, "signed_seq": journal.signed_seq}
         unproven = unsigned(recovered, self.directory, **ends)
-        loose = self.desk.weakened = (*weakened(self.settings), *await self._side_doors(), *unproven)
+        loose = self.desk.weakened = (*weakened(self.settings), *await self._other_ports(), *unproven)
         t_us = self.clock.t_us()
         counts = self._counts
         records = first_records(recovered, config, self.directory, weakened=loose, t_us=t_us, counts=counts)
@@ -242,13 +242,13 @@ class Guard:
             "recovered", records=recovered.records, unknown=len(unknowns(recovered.state)), crash=recovered.is_crashed
         )
 
-    async def _side_doors(self) -> tuple[str, ...]:
+    async def _other_ports(self) -> tuple[str, ...]:
         """The daemon's other listeners that this host can reach; a daemon in memory has none."""
         if self._client is None:
             return ()
         daemon = parse_origin(self.settings.daemon.url)
-        found = await sidedoors.open_beside(daemon)
-        return (sidedoors.walks_past(found, daemon),) if found else ()
+        found = await otherports.open_beside(daemon)
+        return (otherports.walks_past(found, daemon),) if found else ()
 
     async def _open(self) -> None:
         settings = self.settings

@@ -16,7 +16,7 @@ from prometheus_client.samples import Sample
 
 from guard.catalogue import BY_PATH
 from guard.loop.resting import uncollected
-from guard.pieces import in_pieces
+from guard.pauses import with_pauses
 
 BUCKETS_S: Final = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -135,7 +135,7 @@ class _Samples(list[Sample]):
     """The samples of one family, with a pause after each: the library turns each into a line of text."""
 
     def __iter__(self) -> Iterator[Sample]:
-        return in_pieces(super().__iter__())
+        return with_pauses(super().__iter__())
 
 
 class Metrics(Collector):
@@ -237,14 +237,14 @@ class Metrics(Collector):
                 yield counter
             elif family.kind == "histogram":
                 timing = HistogramMetricFamily(name, family.text, labels=family.labels)
-                for labels, histogram in in_pieces(dict(self._histograms[name]).items()):
+                for labels, histogram in with_pauses(dict(self._histograms[name]).items()):
                     timing.add_metric(labels, histogram.buckets(), histogram.sum_s)
                 yield timing
 
     def _read(self, name: str, family: Family) -> Metric:
         kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
         metric = kind(name, family.text, labels=family.labels)
-        for labels, value in in_pieces(self._readings[name]()):
+        for labels, value in with_pauses(self._readings[name]()):
             metric.add_metric(labels, value)
         return metric
 

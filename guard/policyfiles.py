@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from guard.filemark import mark_of
-from guard.pieces import in_pieces
+from guard.pauses import with_pauses
 from guard.policy import PolicyDoc, PolicyError, parse_policy
 from guard.wholefile import POLICY_BYTES_MAX, read_newest, why
 
@@ -16,7 +16,7 @@ READS_MAX: Final = 5
 
 def policy_files(directory: Path, *, are_tests: bool = False) -> list[Path]:
     """The policy files of the directory, or the test files. Names with a leading dot are skipped. Raises OSError."""
-    named = ((path.name, path) for path in in_pieces(directory.iterdir()))
+    named = ((path.name, path) for path in with_pauses(directory.iterdir()))
     found = [(name, path) for name, path in named if name.endswith(".toml") and not name.startswith(".")]
     return [path for name, path in sorted(found) if name.endswith("_test.toml") is are_tests]
 
@@ -38,7 +38,7 @@ def _read(directory: Path, *, are_tests: bool) -> tuple[dict[str, str], list[Pol
         paths = policy_files(directory, are_tests=are_tests)
     except OSError as error:
         return {}, [_unreadable(str(directory), error)]
-    for path in in_pieces(paths):
+    for path in with_pauses(paths):
         if not path.name.isprintable():  # a byte that is no UTF-8 is not either: no record and no answer could name it
             shown = ascii(path.name)
             errors.append(PolicyError(shown, None, "", "unreadable", "has a name that cannot be printed", "rename it"))
@@ -57,7 +57,7 @@ def marks_of(directory: Path) -> object:
         paths = (*policy_files(directory), *policy_files(directory, are_tests=True))
     except OSError as error:
         return type(error).__name__, error.errno
-    return tuple((path.name, mark_of(path)) for path in in_pieces(paths))
+    return tuple((path.name, mark_of(path)) for path in with_pauses(paths))
 
 
 class Files(Struct, frozen=True):
@@ -82,7 +82,7 @@ def read_steadily(directory: Path) -> Files:
 
 def parse_texts(texts: Mapping[str, str]) -> tuple[list[PolicyDoc], list[PolicyError]]:
     """The documents of these files, by name, and everything that is wrong with the rest."""
-    read = [parse_policy(text, file=name) for name, text in in_pieces(texts.items())]
+    read = [parse_policy(text, file=name) for name, text in with_pauses(texts.items())]
     docs = [doc for doc in read if isinstance(doc, PolicyDoc)]
     return docs, [error for doc in read if isinstance(doc, list) for error in doc]
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from guard.errors import SettingsFault
-from guard.misfit import misfit
+from guard.mismatch import mismatch
 from guard.settings import (
     BoundsSettings,
     DaemonSettings,
@@ -77,7 +77,7 @@ def read_table(cls: type[_S], raw: object, *, where: str) -> tuple[_S | None, li
         try:
             values[entry.name] = msgspec.convert(raw[name], entry.type)
         except msgspec.ValidationError as error:
-            errors.append(f"{where}.{name}: {misfit(error, entry.type)}")
+            errors.append(f"{where}.{name}: {mismatch(error, entry.type)}")
             is_whole &= not entry.required
     return (cls(**values) if is_whole else None), errors
 

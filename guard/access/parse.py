@@ -16,7 +16,7 @@ import jiter
 
 from guard.access.fields import IDENTITY, LIMITS, REQUIRED, WrongField
 from guard.access.records import KeyRecord, Keyring, keyring, rights
-from guard.pieces import in_pieces
+from guard.pauses import with_pauses
 from guard.terms import KeyLimits
 
 VERSION: Final = 1
@@ -52,7 +52,7 @@ def parse_keys(raw: bytes, *, path: str) -> Keyring | list[str]:
     if not isinstance(rows, list):
         return [*errors, f"{path}: keys: write a list of key records"]
     records: list[KeyRecord] = []
-    for place, row in enumerate(in_pieces(rows)):
+    for place, row in enumerate(with_pauses(rows)):
         record, found = _record(row, where=_where(row, place, path=path))
         errors += found
         if record is not None:
@@ -155,7 +155,7 @@ def _strangers(records: list[KeyRecord], *, path: str) -> list[str]:
     """Records of one principal that differ in rights: one set of counters cannot follow two sets of limits."""
     first: dict[str, KeyRecord] = {}
     errors = []
-    for record in in_pieces(records):
+    for record in with_pauses(records):
         other = first.setdefault(record.name, record)
         mine, theirs = rights(record), rights(other)
         differing = [field for field in mine if mine[field] != theirs[field]]

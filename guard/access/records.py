@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from guard.access.fields import name_of
-from guard.pieces import in_pieces
+from guard.pauses import with_pauses
 from guard.terms import KeyLimits, Principal
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number", order="sorted")
@@ -136,12 +136,12 @@ class Keyring(Struct, frozen=True, weakref=True):
 def _source(records: tuple[KeyRecord, ...]) -> bytes:
     # One by one: whoever encodes a thousand at once keeps the interpreter to itself meanwhile.
     ordered = sorted(records, key=lambda record: record.id)
-    return b"[%b]" % b",".join(_ENCODER.encode(_public(record)) for record in in_pieces(ordered))
+    return b"[%b]" % b",".join(_ENCODER.encode(_public(record)) for record in with_pauses(ordered))
 
 
 def keyring(records: tuple[KeyRecord, ...]) -> Keyring:
     """The snapshot of `records`; their ids and digests differ, which the parser has seen to."""
-    principals = {record.id: principal_of(record) for record in in_pieces(records)}
+    principals = {record.id: principal_of(record) for record in with_pauses(records)}
     is_ending = {record.id: record.is_disabled or record.expires_at is not None for record in records}
     return Keyring(
         records=records,
@@ -157,7 +157,7 @@ def keyring(records: tuple[KeyRecord, ...]) -> Keyring:
 
 def _ends(records: tuple[KeyRecord, ...]) -> dict[str, datetime | None]:
     found: dict[str, datetime | None] = {}
-    for record in in_pieces(records):
+    for record in with_pauses(records):
         if not record.is_disabled:
             end = found.get(record.name, record.expires_at)
             found[record.name] = None if end is None or record.expires_at is None else max(end, record.expires_at)

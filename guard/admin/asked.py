@@ -7,7 +7,7 @@ import msgspec
 
 from guard.codes import Code
 from guard.intent.strict import load
-from guard.misfit import misfit
+from guard.mismatch import mismatch
 from guard.terms import Refusal, refuse
 
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -23,7 +23,7 @@ def fitting(raw: bytes, kind: type[_T]) -> _T | Refusal:
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, ValueError) as error:
-        told = misfit(error, kind)
+        told = mismatch(error, kind)
         code = next((code for start, code in _NAMES if told.startswith(start)), Code.BAD_VALUE)
         return refuse(code, f"the body does not fit: {told}")
 

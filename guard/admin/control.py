@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from guard.admin.change import Who
 from guard.journal import Policy, plain
-from guard.pieces import in_pieces
+from guard.pauses import with_pauses
 from guard.policy import PolicyDoc, PolicySet
 from guard.policy.diff import RuleChange, compare, verdict
 
@@ -55,7 +55,7 @@ class Compared(Struct, frozen=True):
 def held_against(before: PolicySet | None, after: PolicySet) -> Compared:
     """What the change from one set to the other is."""
     changes = (FIRST,) if before is None else compare(before, after)
-    return Compared(changes, verdict(changes), tuple(map(_told, in_pieces(changes))))
+    return Compared(changes, verdict(changes), tuple(map(_told, with_pauses(changes))))
 
 
 def _told(change: RuleChange) -> dict[str, str]:

@@ -21,7 +21,7 @@ from guard.journal.configstore import ConfigStore
 from guard.loop.beside import beside
 from guard.loop.child import child
 from guard.loop.resting import aside
-from guard.pieces import in_pieces
+from guard.pauses import with_pauses
 from guard.policy import PolicyDoc, PolicySet
 from guard.policy.schema import Breaker, Budgets, Rates
 from guard.replay.counted import principals_of, put_together
@@ -187,9 +187,9 @@ def counting_of(config: ActiveConfig) -> frozenset[object]:
     A limit of 0 refuses before anything is counted.
     """
     found: set[object] = set()
-    for doc in in_pieces(config.policies.docs if config.policies else ()):
+    for doc in with_pauses(config.policies.docs if config.policies else ()):
         found |= _counting(doc)
-    for name, limits in in_pieces(config.keyring.limits_by_name().items()):
+    for name, limits in with_pauses(config.keyring.limits_by_name().items()):
         if limits.max_daily_value:
             found.add((name, "max_daily_value"))
         if limits.max_orders_per_minute:

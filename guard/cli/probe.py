@@ -18,7 +18,7 @@ from guard.reference import AccountBook
 from guard.settings import Settings
 from guard.supervisor import Supervisor
 from guard.terms import AccountRow, Answer, Failure, Outbound
-from guard.upstream import Client, Link, sidedoors
+from guard.upstream import Client, Link, otherports
 from guard.upstream.origin import Origin, parse_origin
 
 ANSWER_WAIT_S: Final = 5.0
@@ -44,7 +44,7 @@ async def ask_daemon(settings: Settings) -> list[ProbeFinding]:
     """Whether it is there, its mode, what the guard's key reads, the accounts, and its other doors."""
     try:
         async with _client(settings) as client:
-            return [*await _mode(client, settings), await side_doors(parse_origin(settings.daemon.url))]
+            return [*await _mode(client, settings), await other_ports(parse_origin(settings.daemon.url))]
     except SettingsFault as fault:
         return [ProbeFinding("wrong", error) for error in fault.errors]
 
@@ -122,11 +122,11 @@ def _told(row: AccountRow) -> str:
     return f"{row.account.acc_id} {row.account.env.word}{card}" + (f": {', '.join(words)}" if words else "")
 
 
-async def side_doors(daemon: Origin, usual: Mapping[int, str] = sidedoors.USUAL) -> ProbeFinding:
+async def other_ports(daemon: Origin, usual: Mapping[int, str] = otherports.USUAL) -> ProbeFinding:
     """The daemon's other listeners, at their usual ports."""
-    found = await sidedoors.open_beside(daemon, usual)
+    found = await otherports.open_beside(daemon, usual)
     if found:
-        return ProbeFinding("weak", sidedoors.walks_past(found, daemon))
+        return ProbeFinding("weak", otherports.walks_past(found, daemon))
     ports = ", ".join(str(port) for port in usual if port != daemon.port)
     return ProbeFinding("ok", f"none of the daemon's other usual ports is open on {daemon.host} ({ports})")
 

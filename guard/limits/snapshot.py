@@ -21,7 +21,7 @@ from guard.limits.slots import find_slot
 from guard.limits.state import LogPart, OrderIds, Slot, State, Step, TradingRule, put_slot
 from guard.limits.sums import move, spend
 from guard.limits.sweep import remember
-from guard.pieces import in_pieces
+from guard.pauses import with_pauses
 from guard.terms import Account
 
 ORDERS_MAX: Final = 32  # in a part; an order's body is at most 64 KiB, and hardly ever more than 500 bytes
@@ -147,10 +147,10 @@ def restore(parts: Iterable[Part]) -> State:
     state, accounts = State(), dict[Account, Account]()
     for part in parts:
         _put(state, part, accounts)
-    for cell, log in in_pieces(state.logs.items()):
+    for cell, log in with_pauses(state.logs.items()):
         last_us = log.stamps[-1] if log.stamps else state.at_us
         remember(state, last_us + log.widest_us, cell)
-    for cell, slot in in_pieces(state.slots.items()):
+    for cell, slot in with_pauses(state.slots.items()):
         remember(state, slot.until_us, cell)
     return state
 
@@ -164,7 +164,7 @@ def _put(state: State, part: Part, accounts: dict[Account, Account]) -> None:
                 spend(state, intern(cell), amount)
                 move(state.sums, intern(cell), amount)
         case Holders():
-            for order in in_pieces(part.holders):
+            for order in with_pauses(part.holders):
                 holder = state.holders[order.id] = _holder(order)
                 for cell, amount in zip(holder.holds.cells, order.held, strict=True):
                     move(state.sums, cell, amount)

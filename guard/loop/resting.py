@@ -20,7 +20,7 @@ from weakref import ref
 from msgspec import Struct
 
 from guard.loop import heap
-from guard.pieces import between
+from guard.pauses import on_pause
 
 # Objects made beyond those let go, before the youngest are looked through; every second time with those of the time
 # before, so that no look is at more than twice as many; after how many of these all that does not stand is.
@@ -87,7 +87,7 @@ async def aside(work: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -
 
 
 def _giving_way(work: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> _T:
-    between.set(GiveWay())  # in the context of this thread alone
+    on_pause.set(GiveWay())  # in the context of this thread alone
     return work(*args, **named)
 
 

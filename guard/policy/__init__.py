@@ -11,7 +11,7 @@ from guard.policy.cells import fill_cell
 from guard.policy.combining import Judgement
 from guard.policy.compile import compile_set
 from guard.policy.document import PolicyDoc, PolicyError
-from guard.policy.judge import RULES, breaker_limits, judge, judge_cancel, judge_read
+from guard.policy.judge import RULES_VERSION, breaker_limits, judge, judge_cancel, judge_read
 from guard.policy.largest import largest_bound, largest_qty, whole_lots
 from guard.policy.metering import meters
 from guard.policy.needs import excusable
@@ -26,7 +26,7 @@ from guard.policy.valuation import value
 
 __all__ = [
     "COUNTED",
-    "RULES",
+    "RULES_VERSION",
     "BreakerLimit",
     "Judgement",
     "Maker",

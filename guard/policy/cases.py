@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from guard.codes import Code
-from guard.pieces import in_pieces
+from guard.pauses import with_pauses
 from guard.policy.casefile import Case, CaseFile, Matrix, line_of_case, parse_cases
 from guard.policy.document import PolicyError, did_you_mean
 from guard.policy.policyset import PolicySet
@@ -89,7 +89,7 @@ def prepared(texts: Mapping[str, str]) -> Prepared:
 def run_prepared(policies: PolicySet, cases: Prepared) -> TestReport:
     """Every case against these policies."""
     bare = policies.without_flags()
-    asked = in_pieces((file, entry) for file, entries in cases.files.items() for entry in entries)
+    asked = with_pauses((file, entry) for file, entries in cases.files.items() for entry in entries)
     ran = tuple(_run(bare, entry, file=file) for file, entry in asked)
     return TestReport(ran, cases.errors)
 
@@ -123,12 +123,12 @@ def _first(tried: TrialResult) -> str:
 
 
 def _asked(found: CaseFile, text: str, *, file: str) -> Iterator[ReadyCase | PolicyError]:
-    for index, case in enumerate(in_pieces(found.case)):
+    for index, case in enumerate(with_pauses(found.case)):
         line = line_of_case(text, "case", index)
         yield _ready(found, case, staged(found, case), file=file, line=line, path=f"case[{index}]")
     for index, matrix in enumerate(found.matrix):
         line = line_of_case(text, "matrix", index)
-        for case in in_pieces(_combinations(found, matrix)):
+        for case in with_pauses(_combinations(found, matrix)):
             yield _ready(found, case, staged(found, case), file=file, line=line, path=f"matrix[{index}]")
 
 

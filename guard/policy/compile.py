@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from guard.pieces import in_pieces
+from guard.pauses import with_pauses
 from guard.policy.document import RESERVED_IDS, PolicyDoc, PolicyError
 from guard.policy.keylimits import KeyRules, rules_of_limits
 from guard.policy.loadwarnings import warnings_of
@@ -32,7 +32,7 @@ def compile_set(
     if isinstance(zone, Bad):
         errors.append(PolicyError("guard.toml", None, "keys.tz", zone.code, zone.message, zone.hint))
         tz = "UTC"
-    for name, limits in in_pieces(keys.items()):
+    for name, limits in with_pauses(keys.items()):
         rules = rules_of_limits(limits, policy=f"key:{name}", tz=tz)
         errors += _told(rules, file="keys.json", path=f"keys.{name}")
     own = None if flags is None else rules_of_limits(flags, policy="flags", tz=tz)
@@ -43,7 +43,7 @@ def compile_set(
     enforced = tuple(doc for doc in ordered if doc.policy.mode == "enforce")
     shadows = tuple(
         PolicySet((doc,), flags=None, tz=tz, require_cover=False, is_shadow=True)
-        for doc in in_pieces(ordered)
+        for doc in with_pauses(ordered)
         if doc.policy.mode == "shadow"
     )
     policies = PolicySet(enforced, flags=own, tz=tz, require_cover=require_cover, shadows=shadows)

@@ -11,7 +11,7 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from guard.pieces import in_pieces
+from guard.pauses import with_pauses
 from guard.policy.compared import Kind, compared, joined, opposite, within
 from guard.policy.document import PolicyDoc
 from guard.policy.policyset import PolicySet, canonical
@@ -60,7 +60,7 @@ def compare(before: PolicySet, after: PolicySet) -> tuple[RuleChange, ...]:
         found.append(RuleChange(called, "policy.id", "neutral", f"policy {once} is now called {called}", once, called))
         del old[once], new[called]
     others = tuple(doc for doc in (*before.all_docs, *after.all_docs) if _has(doc, BUFFER))
-    for name in in_pieces(sorted(old.keys() | new.keys())):
+    for name in with_pauses(sorted(old.keys() | new.keys())):
         if old.get(name) != new.get(name):
             found += _changes(name, old.get(name), new.get(name), others=others)
     found += _cover(before, after)
@@ -94,8 +94,8 @@ def told(value: Any) -> str:
 
 def _renamed(old: dict[str, PolicyDoc], new: dict[str, PolicyDoc]) -> list[tuple[str, str]]:
     """The same content under another name, but where a counter carries the name."""
-    gone = {_content(old[name]): name for name in in_pieces(sorted(old.keys() - new.keys(), reverse=True))}
-    come = {_content(new[name]): name for name in in_pieces(sorted(new.keys() - old.keys(), reverse=True))}
+    gone = {_content(old[name]): name for name in with_pauses(sorted(old.keys() - new.keys(), reverse=True))}
+    come = {_content(new[name]): name for name in with_pauses(sorted(new.keys() - old.keys(), reverse=True))}
     shared = [content for content in gone if content in come]
     pairs = [(gone[content], come[content]) for content in shared]
     return [(was, now) for was, now in pairs if "policy" not in {old[was].budgets.per, old[was].rates.per}]
@@ -227,7 +227,7 @@ def _cover(before: PolicySet, after: PolicySet) -> Iterator[RuleChange]:
 def _newly_covering(old: tuple[PolicyDoc, ...], new: tuple[PolicyDoc, ...]) -> Iterator[PolicyDoc]:
     """Those that cover somebody whom, as far as can be shown, none of the old ones did."""
     covering = {doc.id: doc for doc in old if _covering(doc)}
-    for doc in in_pieces(new):
+    for doc in with_pauses(new):
         if not _covering(doc):
             continue
         same = covering.get(doc.id)

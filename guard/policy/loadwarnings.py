@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from guard.pieces import in_pieces
+from guard.pauses import with_pauses
 from guard.policy.assemble import max_age_days
 from guard.policy.document import PolicyDoc
 from guard.policy.notation import matches
@@ -23,7 +23,7 @@ _SOLD_OPTIONS: Final = (
 def warnings_of(docs: tuple[PolicyDoc, ...], *, keys: Mapping[str, KeyLimits], now: datetime) -> list[str]:
     """One sentence each. Without any keys nothing is said about selectors that choose none."""
     found: list[str] = []
-    for doc in in_pieces(docs):
+    for doc in with_pauses(docs):
         expires_at = doc.policy.expires_at
         if expires_at is not None and expires_at <= now:
             found.append(f"{doc.file}: policy {doc.id} expired at {expires_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
@@ -46,7 +46,7 @@ def _sells_options(docs: tuple[PolicyDoc, ...]) -> list[PolicyDoc]:
         return []
     return [
         doc
-        for doc in in_pieces(docs)
+        for doc in with_pauses(docs)
         if doc.orders.max_value is not None
         and _may(doc.applies_to.environments, ("real",))
         and _may(doc.instruments.markets, _WITH_OPTIONS)

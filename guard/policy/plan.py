@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
-from guard.pieces import in_pieces
+from guard.pauses import with_pauses
 from guard.policy.assemble import Bound
 from guard.policy.breaker import BreakerLimit
 from guard.policy.budgets import MoneyBudget
@@ -209,7 +209,7 @@ def _grouped(rules: Iterable[_R]) -> list[list[_R]]:
     """
     groups: dict[int, list[_R]] = {}
     of_kin: dict[tuple[type[_R], Hashable], list[_R]] = {}
-    for rule in in_pieces(rules):
+    for rule in with_pauses(rules):
         rivals = of_kin.setdefault((type(rule), rule.kin), [])
         better = next((rival for rival in rivals if rival.implies(rule)), None)
         if better is not None:

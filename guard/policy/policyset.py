@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from guard.pieces import in_pieces
+from guard.pauses import with_pauses
 from guard.policy.assemble import Bound, bound_of
 from guard.policy.document import PolicyDoc
 from guard.policy.keylimits import KeyRules, rules_of_limits
@@ -94,7 +94,7 @@ class PolicySet:
         self.require_cover = require_cover
         self.warnings: tuple[str, ...] = ()
         self._tz = tz
-        self._bounds = tuple(bound_of(doc) for doc in in_pieces(docs))
+        self._bounds = tuple(bound_of(doc) for doc in with_pauses(docs))
         self._flags = () if flags is None else (Bound("flags", flags.rules, wants=wants_of(flags.rules)),)
         self._source = canonical(docs)
         self.sha256 = hashlib.sha256(self._source).hexdigest()
@@ -239,7 +239,7 @@ class PolicySet:
 def canonical(docs: tuple[PolicyDoc, ...]) -> bytes:
     """The content of policies as JSON with sorted keys and lists, what was left out left out, by id."""
     # One by one: whoever encodes, or lets go of a thousand at once, keeps the interpreter to itself meanwhile.
-    return b"[%b]" % b",".join(map(_canonical, in_pieces(sorted(docs, key=lambda doc: doc.id))))
+    return b"[%b]" % b",".join(map(_canonical, with_pauses(sorted(docs, key=lambda doc: doc.id))))
 
 
 def _canonical(doc: PolicyDoc) -> bytes:

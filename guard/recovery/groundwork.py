@@ -8,11 +8,11 @@ import structlog
 
 from guard.activeconfig import ActiveConfig
 from guard.clock import Clock
-from guard.doors import link_of
 from guard.errors import JournalFault, StateFault
 from guard.journal import Disk, Journal
 from guard.journal.runs import Run
 from guard.journal.writer import JournalBounds
+from guard.listeners import link_of
 from guard.metrics import Metrics
 from guard.recovery.readback import Recovered
 from guard.recovery.snapshots import resume

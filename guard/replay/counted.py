@@ -19,7 +19,7 @@ from guard.journal.configstore import ConfigStore
 from guard.journal.segments import segment_numbers
 from guard.limits import Part, State, restore, snapshot
 from guard.limits.snapshot import Holders, Spent, Stamps, Steps, Time
-from guard.pieces import in_pieces
+from guard.pauses import with_pauses
 from guard.policy import PolicySet
 from guard.replay.counting import Counting, Principals, SoFar
 from guard.replay.days import Day, Days
@@ -91,7 +91,7 @@ def put_together(lines: list[bytes]) -> SoFar:
 
 def _restored(lines: Iterator[bytes]) -> State:
     """The ledger of these lines up to an empty one."""
-    parts = in_pieces(iter(lambda: next(lines, b""), b"\n"))
+    parts = with_pauses(iter(lambda: next(lines, b""), b"\n"))
     return restore(_DECODER.decode(line) for line in parts)  # b"" is no part
 
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from guard.pieces import in_pieces
-from guard.policy import RULES, PolicyDoc, PolicySet, compile_set
+from guard.pauses import with_pauses
+from guard.policy import RULES_VERSION, PolicyDoc, PolicySet, compile_set
 from guard.policyfiles import parse_texts
 from guard.replay.kept import Get, Lacking, read, texts_of, told
 from guard.terms import KeyLimits, Principal
@@ -85,15 +85,15 @@ class Days:
 
     def _keys(self, sha256: str) -> dict[str, Principal] | Lacking:
         keys = read(self._get, sha256, tuple[_Key, ...])
-        return (
-            self._lacks(sha256, keys) if isinstance(keys, str) else {key.id: _principal(key) for key in in_pieces(keys)}
-        )
+        if isinstance(keys, str):
+            return self._lacks(sha256, keys)
+        return {key.id: _principal(key) for key in with_pauses(keys)}
 
     def _made(self, config_sha256: str, policy_sha256: str) -> Day | Lacking:
         deciding = read(self._get, config_sha256, _Deciding)
         if isinstance(deciding, str):
             return self._lacks(config_sha256, deciding)
-        if deciding.rules != RULES:
+        if deciding.rules != RULES_VERSION:
             return "engine changed"
         principals = self._keys(deciding.keys)
         if isinstance(principals, str):

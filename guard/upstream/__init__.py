@@ -7,13 +7,13 @@ caller's credential, or read more than its bound. A daemon that keeps failing ge
 `client` sends: through `circuit` and `pool` (whose turn it is, on which connection), with `head` for the request's
 bytes, on a `connection` whose answers `answer` reads. `origin` and `trust` say where the daemon is and how its
 certificate is checked. What answers mean, all pure: `verdict` for a trade, `orderlist` for its order lists, `reconcile`
-for what these prove of a step in doubt. `unlocked` and `sidedoors` watch the daemon for operators; `fuse` puts a daemon
-in memory behind circuits.
+for what these prove of a step in doubt. `unlocked` and `otherports` watch the daemon for operators; `circuited` puts a
+daemon in memory behind circuits.
 """
 
 from guard.upstream.circuit import Circuits
+from guard.upstream.circuited import CircuitedDaemon
 from guard.upstream.client import Client, Link
-from guard.upstream.fuse import CircuitedDaemon
 from guard.upstream.verdict import judge, redact
 
 __all__ = ["CircuitedDaemon", "Circuits", "Client", "Link", "judge", "redact"]

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from guard.cli.demo import hash_of
-from guard.cli.probe import side_doors
+from guard.cli.probe import other_ports
 from guard.cli.serve import KEYLESS
 from guard.simulator import Simulator
 from guard.simulator.keys import Key
@@ -174,8 +174,8 @@ async def test_other_doors_of_the_daemon_are_found() -> None:
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server:
-        open_ = await side_doors(daemon, {port: "native TCP", 1: "gRPC", 9: "REST"})
-    shut = await side_doors(daemon, {1: "gRPC", 9: "REST"})
+        open_ = await other_ports(daemon, {port: "native TCP", 1: "gRPC", 9: "REST"})
+    shut = await other_ports(daemon, {1: "gRPC", 9: "REST"})
 
     assert (open_.level, shut.level) == ("weak", "ok")
     assert f"open on 127.0.0.1 beside the daemon's REST port: {port} (native TCP); " in open_.what

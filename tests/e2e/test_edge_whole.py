@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from guard.admin.runner import CONNECTIONS_MAX, OpsRunner
 from guard.codes import MEANING, Code
-from guard.doors import bounds_of
+from guard.listeners import bounds_of
 from tests.support.edge import until
 from tests.support.edge_attacks import CORPUS
 from tests.support.edge_corpus import Case, get, head, post

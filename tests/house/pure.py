@@ -9,7 +9,7 @@ from typing import Final
 GUARD: Final = Path(__file__).parents[2] / "guard"
 MODULES: Final = sorted(GUARD.rglob("*.py"))
 
-WORDS: Final = frozenset({"terms", "codes", "errors", "markets", "pieces"})
+WORDS: Final = frozenset({"terms", "codes", "errors", "markets", "pauses"})
 PURE_ROOMS: Final = frozenset({"catalogue", "access", "intent", "policy", "limits"})
 PURE_MODULES: Final = frozenset(
     {

@@ -87,11 +87,11 @@ def test_any_bytes_give_answers_or_one_reason(stream: bytes, size: int) -> None:
 def test_how_the_network_cuts_a_stream_never_changes_a_first_answer(stream: bytes, size: int) -> None:
     """Cut anywhere, a first answer is the one that is read byte by byte, or the stream is found broken."""
     one_by_one, broken, _ = read(stream, 1)
-    in_pieces, broken_too, _ = read(stream, size)
+    with_pauses, broken_too, _ = read(stream, size)
 
-    if in_pieces:
-        assert in_pieces[0] == one_by_one[0]
-    if one_by_one and not in_pieces:
+    if with_pauses:
+        assert with_pauses[0] == one_by_one[0]
+    if one_by_one and not with_pauses:
         assert broken_too is not None
     if broken and not one_by_one:
         assert broken_too == broken or broken_too is not None

@@ -29,7 +29,7 @@ from guard.limits import (
 )
 from guard.limits.snapshot import CELLS_MAX, IDS_MAX, ORDERS_MAX, STAMPS_MAX, Holders, Ids, Stamps, Time
 from guard.limits.windows import log_of
-from guard.pieces import between
+from guard.pauses import on_pause
 from guard.terms import OrderNames, Taken
 from tests.support.dump import dump
 from tests.support.ledger import (
@@ -76,11 +76,11 @@ def test_whoever_restores_beside_a_loop_can_give_way_after_each_order_log_and_sl
     state, paused = busy(), list[None]()
     parts = through_json(snapshot(state))
 
-    token = between.set(lambda: paused.append(None))
+    token = on_pause.set(lambda: paused.append(None))
     try:
         found = restore(parts)
     finally:
-        between.reset(token)
+        on_pause.reset(token)
 
     assert len(paused) == len(state.holders) + len(state.logs) + len(state.slots)
     assert dump(found) == dump(state)

@@ -7,7 +7,7 @@ from weakref import ref
 
 import pytest
 
-from guard import pieces
+from guard import pauses
 from guard.loop import resting
 from guard.loop.resting import (
     PIECE_S,
@@ -22,7 +22,7 @@ from guard.loop.resting import (
     let_go,
     uncollected,
 )
-from guard.pieces import in_pieces
+from guard.pauses import with_pauses
 
 
 def test_while_much_is_made_nothing_is_looked_through() -> None:
@@ -206,13 +206,13 @@ async def test_only_what_works_aside_is_put_aside_between_its_pieces(monkeypatch
             gave.append(1)
 
     def doubled(many: range, *, more: int) -> list[int]:
-        return [2 * one + more for one in in_pieces(many)]
+        return [2 * one + more for one in with_pauses(many)]
 
     monkeypatch.setattr(resting, "GiveWay", Counted)
     assert await aside(doubled, range(3), more=1) == [1, 3, 5]
     assert len(gave) == 3
     assert doubled(range(3), more=0) == [0, 2, 4]
     assert len(gave) == 3
-    assert pieces.between.get() is None
+    assert pauses.on_pause.get() is None
     with pytest.raises(ZeroDivisionError):
         await aside(lambda: 1 // 0)

@@ -8,12 +8,12 @@ from contextvars import ContextVar
 from typing import Final, TypeVar
 
 _T = TypeVar("_T")
-between: Final[ContextVar[Callable[[], None] | None]] = ContextVar("between", default=None)
+on_pause: Final[ContextVar[Callable[[], None] | None]] = ContextVar("on_pause", default=None)
 
 
-def in_pieces(items: Iterable[_T]) -> Iterator[_T]:
+def with_pauses(items: Iterable[_T]) -> Iterator[_T]:
     """The items, with a pause after the work on each of them."""
-    pause = between.get()
+    pause = on_pause.get()
     if pause is None:
         yield from items
         return

@@ -1,4 +1,4 @@
-"""What the doors may take of the process."""
+"""What the listeners may take of the process, and what is said of one that cannot be opened."""
 
 import errno
 import socket
@@ -8,14 +8,14 @@ from typing import Final
 
 import pytest
 
-from guard.doors import unopened
+from guard.listeners import unopened
 from guard.settings import Settings
 
 _ASK: Final = """
 import resource, sys
 soft, hard, wanted, kept = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-from guard.doors import connections_within
+from guard.listeners import connections_within
 print(connections_within(wanted, kept=kept), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """
 

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from guard.admin.asked import fitting
 from guard.admin.trading import StateBody
-from guard.misfit import misfit
+from guard.mismatch import mismatch
 from guard.settingsfile import parse_settings
 from guard.terms import Refusal
 from guard.tracking.byhand import SettleBody
@@ -71,9 +71,9 @@ def test_a_time_that_is_none_is_told_with_one(said: str) -> None:
 
 def test_other_errors_stand_as_they_are() -> None:
     """A wrong type says what is expected; nothing is known in place of what a list holds or no field leads to."""
-    assert misfit(ValueError("Expected `int`, got `str` - at `$.a`"), StateBody) == (
+    assert mismatch(ValueError("Expected `int`, got `str` - at `$.a`"), StateBody) == (
         "Expected `int`, got `str` - at `$.a`"
     )
-    assert misfit(msgspec.ValidationError("Invalid enum value 'x' - at `$.no`"), StateBody) == (
+    assert mismatch(msgspec.ValidationError("Invalid enum value 'x' - at `$.no`"), StateBody) == (
         "Invalid enum value 'x' - at `$.no`"
     )

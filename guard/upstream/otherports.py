@@ -21,14 +21,14 @@ WAIT_S: Final = 1.0
 
 
 async def open_beside(daemon: Origin, usual: Mapping[int, str] = USUAL) -> tuple[str, ...]:
-    """Those that accept a connection, as `11111 (native TCP)`; the daemon's own port is no side door."""
+    """Those that accept a connection, as `11111 (native TCP)`; the port that the guard uses is none of them."""
     ports = [port for port in usual if port != daemon.port]
     are_open = await asyncio.gather(*(_accepts(daemon.host, port) for port in ports))
     return tuple(f"{port} ({usual[port]})" for port, answered in zip(ports, are_open, strict=True) if answered)
 
 
 def walks_past(found: tuple[str, ...], daemon: Origin) -> str:
-    """A sentence that says what open side doors mean."""
+    """What it means that these are open, as a sentence."""
     told = (
         f"open on {daemon.host} beside the daemon's REST port: {', '.join(found)}; what goes there walks past the guard"
     )

@@ -10,7 +10,7 @@ _NO_TIME: Final = ("Invalid RFC3339 encoded datetime", "Expected `datetime")
 _UNTOLD: Final = ("Invalid enum value", "Object contains unknown field")
 
 
-def misfit(error: Exception, kind: Any) -> str:
+def mismatch(error: Exception, kind: Any) -> str:
     """The error as one sentence: for an unknown word with the known ones, for a bad time with an example."""
     told = str(error)
     if told.startswith(_NO_TIME):

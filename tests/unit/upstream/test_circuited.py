@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from guard.terms import Answer, Failure, Outbound
 from guard.upstream.circuit import OPEN_MIN_US, SAMPLE_MIN, Circuits
-from guard.upstream.fuse import CircuitedDaemon
+from guard.upstream.circuited import CircuitedDaemon
 from tests.support.clock import ManualClock
 
 READ = Outbound("POST", "/api/quote", b"{}", timeout_s=1, owner="bot")
