@@ -1,8 +1,8 @@
 """What is valid, and probably not meant: limits that nothing reaches, policies that bind nobody, keys without cover.
 
-Asked for by `guard policy check` alone; what every load warns of is in `doubts`. Findings are warnings: a reload takes
-such policies, since each lets through no more than its lines say. A finding is told only where it is certain from the
-files alone; each has a place, a stable code and a way out.
+Asked for by `guard policy check` alone; every load warns of what is in `loadwarnings`. Findings are warnings: a reload
+takes such policies, since each lets through no more than its lines say. A finding is told only where it is certain from
+the files alone; each has a place, a stable code and a way out.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
