@@ -13,7 +13,7 @@ is pure: `reader` by `grammar` (the shape of a head) and `fields` (its meaning).
 
 from guard.server.asking import Asker, Begin, Start, answered, each_in_a_task
 from guard.server.bounds import TURNED_AWAY_MAX, EdgeBounds
-from guard.server.edge import EdgeCounts, Tenant, Wiring
+from guard.server.edge import EdgeCounts, UpgradedProtocol, Wiring
 from guard.server.handshake import TlsServer, bound_sockets
 from guard.server.listener import Listener, serve, socket_file
 from guard.server.reader import HttpRequest, Reader
@@ -30,8 +30,8 @@ __all__ = [
     "Listener",
     "Reader",
     "Start",
-    "Tenant",
     "TlsServer",
+    "UpgradedProtocol",
     "Wiring",
     "answered",
     "bound_sockets",

@@ -50,8 +50,8 @@ class Cost(IntEnum):
     PLACE = 3  # a request is being answered, a stream is open, or nobody knows yet whose it is
 
 
-class Tenant(asyncio.Protocol):
-    """Whatever has taken over a handshake."""
+class UpgradedProtocol(asyncio.Protocol):
+    """Whatever a connection was handed over to with its handshake: it hears all that happens from then on."""
 
     @property
     def is_over(self) -> bool:
@@ -71,7 +71,7 @@ class Wiring(Struct, frozen=True):
 
     begin: Begin
     new_id: Callable[[], str]
-    upgrade: Callable[[Call, asyncio.Transport, bytes], Tenant] | None = None
+    upgrade: Callable[[Call, asyncio.Transport, bytes], UpgradedProtocol] | None = None
     refused: Callable[[str, Refusal, str], float] | None = None
 
 

@@ -11,7 +11,7 @@ from typing import cast
 
 import structlog
 
-from guard.server.edge import NEVER, OVERLOADED, TOO_SLOW, WALK_FAILED, Cost, Edge, Tenant, peer_of
+from guard.server.edge import NEVER, OVERLOADED, TOO_SLOW, WALK_FAILED, Cost, Edge, UpgradedProtocol, peer_of
 from guard.server.reader import HttpRequest, Phase, Reader, ReadProgress
 from guard.server.wire import CONTINUE, pieces
 from guard.terms import Call, Refusal, Reply
@@ -60,8 +60,8 @@ class CallerConnection(asyncio.Protocol):
         "_request",
         "_state",
         "_telling",
-        "_tenant",
         "_transport",
+        "_upgraded",
         "deadline",
     )
 
@@ -79,7 +79,7 @@ class CallerConnection(asyncio.Protocol):
         self._is_proven = False
         self._is_write_blocked = False
         self._request = _NOTHING_ASKED
-        self._tenant: Tenant | None = None
+        self._upgraded: UpgradedProtocol | None = None
         self._owed: tuple[bytes, ...] = ()
         self._telling: asyncio.TimerHandle | None = None
         self._peer = ""
@@ -100,8 +100,8 @@ class CallerConnection(asyncio.Protocol):
         """What would be lost with it now."""
         if self._is_going:
             return Cost.PLACE
-        if self._tenant is not None:
-            return Cost.NOTHING if self._tenant.is_over else Cost.PLACE
+        if self._upgraded is not None:
+            return Cost.NOTHING if self._upgraded.is_over else Cost.PLACE
         if self._state in _LEAST:
             return Cost.NOTHING
         if self._state is not _READING or not self._is_proven:
@@ -134,8 +134,8 @@ class CallerConnection(asyncio.Protocol):
         """Read on, or keep for later what arrives during an answer."""
         if self._state is _READING:
             self._read(data)
-        elif self._tenant is not None:
-            self._tenant.data_received(data)
+        elif self._upgraded is not None:
+            self._upgraded.data_received(data)
         elif self._state in _OWING:
             # One chunk at most arrives after the pause; what is cut off here is refused with the rest of it.
             self._held = (self._held + data)[: self._edge.bounds.held_bytes_max]
@@ -143,8 +143,8 @@ class CallerConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool | None:
         """The caller sends no more: an answer still goes out, half a request is dropped."""
-        if self._tenant is not None:
-            return self._tenant.eof_received()
+        if self._upgraded is not None:
+            return self._upgraded.eof_received()
         self._edge.flush()
         self._has_ended = True
         return self._state in _OWING and self._transport.can_write_eof()  # TLS cannot stay half open
@@ -152,8 +152,8 @@ class CallerConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The caller does not take its answer as fast as we write it."""
         self._is_write_blocked = True
-        if self._tenant is not None:
-            self._tenant.pause_writing()
+        if self._upgraded is not None:
+            self._upgraded.pause_writing()
             return
         self._edge.wait_for_taking(self)
         if self.is_idle:
@@ -164,8 +164,8 @@ class CallerConnection(asyncio.Protocol):
         """The caller has taken enough of its answer for the next request to be read."""
         self._is_write_blocked = False
         self._edge.unread.leave(self)
-        if self._tenant is not None:
-            self._tenant.resume_writing()
+        if self._upgraded is not None:
+            self._upgraded.resume_writing()
         elif self._state is _WRITING:
             self._read_next()
 
@@ -177,8 +177,8 @@ class CallerConnection(asyncio.Protocol):
         self._edge.leave(self)
         self._edge.unread.leave(self)
         self._edge.unproven.leave(self, address=self._peer)
-        if self._tenant is not None:
-            self._tenant.connection_lost(exc)
+        if self._upgraded is not None:
+            self._upgraded.connection_lost(exc)
 
     # ------------------------------------------------------------ what the listener tells
 
@@ -245,7 +245,7 @@ class CallerConnection(asyncio.Protocol):
         if request.raw_head is not None and wiring.upgrade is not None:
             self._state = _State.HANDED_OVER
             self._edge.flush()
-            self._tenant = wiring.upgrade(request.call, self._transport, request.raw_head)
+            self._upgraded = wiring.upgrade(request.call, self._transport, request.raw_head)
             return
         self._state, self._request = _ANSWERING, request
         self._edge.ask(self)

@@ -3,7 +3,7 @@
 It belongs to one connection of the edge, which has read the handshake and hands on everything that happens to the
 transport from then on. Frames go out, nothing comes in: a data frame of the caller ends the socket. Frames that come
 while the transport is full wait in a backlog: snapshots conflate, events do not, and a caller that leaves more than its
-bound unread is cut off. Every end is told once to its house; afterwards nothing more is sent.
+bound unread is cut off. Every end is told once to its observer; afterwards nothing more is sent.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from websockets.http11 import Request
 from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
-from guard.server import Tenant
+from guard.server import UpgradedProtocol
 from guard.stream.backlog import SendQueue
 from guard.stream.bounds import StreamBounds
 from guard.stream.ending import LINGER_S, End, Ending
@@ -42,7 +42,7 @@ class Stage(Enum):
     ENDED = "ended"
 
 
-class House(Protocol):
+class SocketObserver(Protocol):
     """What a socket reports to its owner."""
 
     def ended(self, socket: "CallerSocket", ending: Ending) -> None:
@@ -58,7 +58,7 @@ class House(Protocol):
         ...
 
 
-class CallerSocket(Tenant):
+class CallerSocket(UpgradedProtocol):
     """One caller's socket.
 
     Attributes:
@@ -71,7 +71,7 @@ class CallerSocket(Tenant):
         write: hands whole frames to the transport; for whoever has seen that the socket `is_ready`.
     """
 
-    def __init__(self, transport: asyncio.Transport, bounds: StreamBounds, house: House) -> None:
+    def __init__(self, transport: asyncio.Transport, bounds: StreamBounds, observer: SocketObserver) -> None:
         self.principal: Principal | None = None
         self.view: CallerView = NOTHING
         self.decision = ""
@@ -82,7 +82,7 @@ class CallerSocket(Tenant):
         self.write: Write = transport.write
         self._transport = transport
         self._bounds = bounds
-        self._house = house
+        self._observer = observer
         self._loop = asyncio.get_running_loop()
         self._heard_s = self._loop.time()
         self._asked_s: float | None = None
@@ -149,7 +149,7 @@ class CallerSocket(Tenant):
             self._backlog = SendQueue()
         conflated = sum([self._backlog.put(frame) for frame in frames])
         if conflated:
-            self._house.tally("conflated", conflated)
+            self._observer.tally("conflated", conflated)
         self._check_unsent()
 
     def _check_unsent(self) -> None:
@@ -160,7 +160,7 @@ class CallerSocket(Tenant):
     def pause_writing(self) -> None:
         """The transport holds enough: frames wait here from now on."""
         self._is_full = True
-        self._house.turned(self)
+        self._observer.turned(self)
 
     def resume_writing(self) -> None:
         """The caller has read: what waits goes out, oldest first, until the transport is full again."""
@@ -178,8 +178,8 @@ class CallerSocket(Tenant):
             else:
                 self._backlog = None
             self._transport.write(data)
-            self._house.tally("relayed", count)
-        self._house.turned(self)
+            self._observer.tally("relayed", count)
+        self._observer.turned(self)
 
     def keep_alive(self) -> None:
         """Ask a silent caller whether it is there; end one that did not answer."""
@@ -210,11 +210,11 @@ class CallerSocket(Tenant):
             self._frames.send_close(ending.code, ending.text)
         self._flush()
         self._cut_after(ending.linger_s)
-        self._house.ended(self, ending)
+        self._observer.ended(self, ending)
 
     def _drop_backlog(self) -> None:
         if self._backlog is not None:
-            self._house.tally("dropped", self._backlog.clear())
+            self._observer.tally("dropped", self._backlog.clear())
             self._backlog = None
 
     # ------------------------------------------------------------ what the transport tells
@@ -266,7 +266,7 @@ class CallerSocket(Tenant):
         was_ended, self.stage = self.stage is Stage.ENDED, Stage.ENDED
         if not was_ended:
             self._drop_backlog()
-            self._house.ended(self, End.HUNG_UP.value)
+            self._observer.ended(self, End.HUNG_UP.value)
 
     # ------------------------------------------------------------ bytes
 

@@ -24,7 +24,7 @@ _ABNORMAL: Final = 1006
 _log = structlog.get_logger("guard.stream")
 
 
-class Ears(Protocol):
+class FeedObserver(Protocol):
     """What the feed reports to. Methods that are not coroutines must be quick."""
 
     def is_needed(self) -> bool:
@@ -54,7 +54,7 @@ class Feed:
     def __init__(
         self,
         dialler: Dialler,
-        ears: Ears,
+        observer: FeedObserver,
         *,
         supervisor: Supervisor,
         bounds: StreamBounds,
@@ -62,7 +62,7 @@ class Feed:
         answer_s: float,
     ) -> None:
         self._dialler = dialler
-        self._ears = ears
+        self._observer = observer
         self._supervisor = supervisor
         self._bounds = bounds
         self._connect_s = connect_s
@@ -97,7 +97,7 @@ class Feed:
     def let_go(self) -> None:
         """Close a stream that nobody has needed for a while; to be called now and then."""
         now_s = asyncio.get_running_loop().time()
-        if self._ears.is_needed():
+        if self._observer.is_needed():
             self._needed_s = now_s
             self.wake()
         elif now_s - self._needed_s >= self._bounds.idle_s and self._service is not None:
@@ -128,7 +128,7 @@ class Feed:
                 await self._listen(found)
                 if loop.time() - began_s >= self._bounds.redial_max_s:  # one that ends at once is no better than none
                     wait_s = self._bounds.redial_first_s
-            if not self._ears.is_needed() and not self._hurry.is_set():
+            if not self._observer.is_needed() and not self._hurry.is_set():
                 return
             try:
                 async with asyncio.timeout(wait_s):
@@ -155,9 +155,9 @@ class Feed:
         else:
             self._stream = found
         attempt.set_result(refusal)  # whoever waits goes on in the next turn
-        self._ears.on_dialled(refusal)
+        self._observer.on_dialled(refusal)
         if refusal is None:
-            self._ears.on_open()
+            self._observer.on_open()
         return found
 
     async def _listen(self, stream: Stream) -> None:
@@ -174,11 +174,11 @@ class Feed:
                 self._stream = None
             asking.cancel()
             await stream.close()
-        await self._ears.on_lost(ending)
+        await self._observer.on_lost(ending)
 
     async def _hear(self, stream: Stream) -> Ending:
         """Every frame until the stream ends. Only text is understood."""
-        on_frame, time_s = self._ears.on_frame, asyncio.get_running_loop().time
+        on_frame, time_s = self._observer.on_frame, asyncio.get_running_loop().time
         while True:
             message = await stream.receive()
             self._heard_s = time_s()

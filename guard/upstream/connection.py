@@ -17,7 +17,7 @@ UNSENT: Final = Failure("reset", "the daemon closed the connection before the re
 _SERVER_ERROR: Final = 500  # whatever went wrong over there, nothing else is asked on that connection
 
 
-class Asked(Protocol):
+class Waiter(Protocol):
     """What waits for an answer; a future does."""
 
     def done(self) -> bool:
@@ -44,7 +44,7 @@ class DaemonConnection(asyncio.Protocol):
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
         self._probe: select.poll | None = None
-        self._asked: Asked | None = None
+        self._waiter: Waiter | None = None
         self._unsent: bytes | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._deadline_s = 0.0
@@ -61,29 +61,29 @@ class DaemonConnection(asyncio.Protocol):
 
     def ask(self, request: bytes, deadline_s: float) -> Future | None:
         """Take a request and send it. None: nothing was sent, and nothing will be."""
-        asked = self.take(request, deadline_s)
-        return asked if asked is not None and self.leave() else None
+        waiter = self.take(request, deadline_s)
+        return waiter if waiter is not None and self.leave() else None
 
     def take(self, request: bytes, deadline_s: float) -> Future | None:
         """Keep a request for `leave`; its answer or failure comes in the future. None: nothing can be sent here."""
         if not self.is_reusable:
             return None
-        asked: Future = asyncio.get_running_loop().create_future()
-        return asked if self.keep(request, deadline_s, asked) else None
+        waiter: Future = asyncio.get_running_loop().create_future()
+        return waiter if self.keep(request, deadline_s, waiter) else None
 
-    def keep(self, request: bytes, deadline_s: float, asked: Asked) -> bool:
-        """The same for whatever waits: `asked` hears, once, by `deadline_s` of the loop's clock.
+    def keep(self, request: bytes, deadline_s: float, waiter: Waiter) -> bool:
+        """The same for whatever waits: `waiter` hears, once, by `deadline_s` of the loop's clock.
 
         False: nothing can be sent here. Called when something is in flight: a bug.
         """
-        if self._asked is not None:
+        if self._waiter is not None:
             raise AssertionError("one request at a time")
         if not self.is_reusable:
             return False
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()  # which is a system call
-        self._asked = asked
+        self._waiter = waiter
         self._unsent = request
         self.is_reusable = False
         self._deadline_s = deadline_s
@@ -111,10 +111,10 @@ class DaemonConnection(asyncio.Protocol):
 
     def keep_back(self, why: Failure) -> None:
         """Discards what was taken; something else may be sent."""
-        asked, self._asked, self._unsent = self._asked, None, None
+        waiter, self._waiter, self._unsent = self._waiter, None, None
         self.is_reusable = not self._is_spent
-        if asked is not None and not asked.done():
-            asked.set_result(why)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(why)
 
     def retire(self) -> None:
         """A request in flight may finish; nothing more is sent."""
@@ -138,16 +138,16 @@ class DaemonConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of an answer; unsolicited ones end the connection."""
-        asked = self._asked
-        if asked is None or self._unsent is not None:
+        waiter = self._waiter
+        if waiter is None or self._unsent is not None:
             self.drop()
             return
         result = self._reader.feed(data)
         if isinstance(result, ParsedAnswer):
             is_good = result.is_reusable and result.status < _SERVER_ERROR
-            self._asked, self.is_reusable = None, is_good and not self._is_spent
-            if not asked.done():
-                asked.set_result(result)
+            self._waiter, self.is_reusable = None, is_good and not self._is_spent
+            if not waiter.done():
+                waiter.set_result(result)
         elif result is not None:
             self._fail(result.kind, f"the daemon's answer {result.message}")
 
@@ -178,7 +178,7 @@ class DaemonConnection(asyncio.Protocol):
 
     def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
-        if self._asked is None:
+        if self._waiter is None:
             return
         if self._deadline_s > self._rings_s:  # a later request's
             self._ring_at(loop, self._deadline_s)
@@ -193,9 +193,9 @@ class DaemonConnection(asyncio.Protocol):
             self._timer = None
         if self._transport is not None:
             self._transport.abort()
-        asked, self._asked = self._asked, None
+        waiter, self._waiter = self._waiter, None
         unsent, self._unsent = self._unsent, None
-        if asked is None or asked.done():
+        if waiter is None or waiter.done():
             return
         is_lost = unsent is not None and kind == "reset"
-        asked.set_result(UNSENT if is_lost else Failure(kind, message, is_sent=unsent is None))  # type: ignore[arg-type]
+        waiter.set_result(UNSENT if is_lost else Failure(kind, message, is_sent=unsent is None))  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from guard.codes import Code
 from guard.server.asking import Asker, each_in_a_task
 from guard.server.bounds import EdgeBounds
-from guard.server.edge import AT_ONCE_MAX, NEVER, ROOM_AT_ONCE, Edge, Tenant, Wiring
+from guard.server.edge import AT_ONCE_MAX, NEVER, ROOM_AT_ONCE, Edge, UpgradedProtocol, Wiring
 from guard.server.protocol import CallerConnection
 from guard.terms import Call, Refusal, Reply
 from tests.support.edge_corpus import KEY, ORDER, WS, get, head, post
@@ -764,8 +764,8 @@ async def test_a_walk_that_is_cancelled_is_no_longer_under_way() -> None:
     assert door.edge.answering == 0
 
 
-class Lodger(Tenant):
-    """A tenant that notes what it is told."""
+class Upgraded(UpgradedProtocol):
+    """An upgraded protocol that notes what it is told."""
 
     def __init__(self) -> None:
         self.told: list[object] = []
@@ -796,11 +796,11 @@ class StreamDoor(Door):
     """A door with a stream behind it."""
 
     def wiring(self) -> Wiring:
-        self.tenant = Lodger()
+        self.tenant = Upgraded()
         self.taken: list[tuple[Call, asyncio.Transport, bytes]] = []
         return Wiring(each_in_a_task(self.handle, self.start), lambda: "01K", upgrade=self.upgrade)
 
-    def upgrade(self, call: Call, transport: asyncio.Transport, raw_head: bytes) -> Tenant:
+    def upgrade(self, call: Call, transport: asyncio.Transport, raw_head: bytes) -> UpgradedProtocol:
         self.taken.append((call, transport, raw_head))
         return self.tenant
 

@@ -26,7 +26,7 @@ from tests.support.stream import Live, frame, text, until, welcome
 QUICK: Final = StreamBounds(daemon_close_s=0.02, redial_first_s=0.01, redial_max_s=0.04, idle_s=0.02)
 
 
-class Ears:
+class FeedObserver:
     """Who is told; `needs` says whether anybody needs the stream."""
 
     def __init__(self) -> None:
@@ -58,14 +58,16 @@ class Ears:
 
 
 @asynccontextmanager
-async def feeding(*scripts: Script, bounds: StreamBounds = QUICK) -> AsyncIterator[tuple[Feed, Ears, ScriptedDaemon]]:
+async def feeding(
+    *scripts: Script, bounds: StreamBounds = QUICK
+) -> AsyncIterator[tuple[Feed, FeedObserver, ScriptedDaemon]]:
     """A feed of this daemon; the last script is every later connection's."""
-    supervisor, ears = Supervisor(), Ears()
+    supervisor, observer = Supervisor(), FeedObserver()
     async with scripted(*scripts, default=scripts[-1]) as daemon:
         dialler = Dialler(Trust(f"http://127.0.0.1:{daemon.port}", ca_file=None), key=None, bounds=bounds)
-        feed = Feed(dialler, ears, supervisor=supervisor, bounds=bounds, connect_s=1.0, answer_s=1.0)
+        feed = Feed(dialler, observer, supervisor=supervisor, bounds=bounds, connect_s=1.0, answer_s=1.0)
         try:
-            yield feed, ears, daemon
+            yield feed, observer, daemon
         finally:
             await feed.close()
             await supervisor.drain(1.0)
@@ -80,22 +82,22 @@ async def away(talk: Talk) -> None:
 
 async def test_a_stream_is_opened_once_for_all_who_wait() -> None:
     """Ten ask at the same time, one attempt is made; who asks later has it at once."""
-    async with feeding(Live()) as (feed, ears, daemon):
+    async with feeding(Live()) as (feed, observer, daemon):
         assert await asyncio.gather(*(feed.ready() for _ in range(10))) == [None] * 10
         assert await feed.ready() is None
 
-        assert (daemon.connections, ears.told) == (1, ["dialled", "open"])
+        assert (daemon.connections, observer.told) == (1, ["dialled", "open"])
 
 
 async def test_a_failed_attempt_is_told_to_all_who_waited_for_it() -> None:
     """The refusal is theirs; the next who asks has another attempt made at once, whatever the feed waits for."""
-    async with feeding(away, Live(), bounds=StreamBounds(redial_first_s=60.0)) as (feed, ears, daemon):
+    async with feeding(away, Live(), bounds=StreamBounds(redial_first_s=60.0)) as (feed, observer, daemon):
         found = await asyncio.gather(*(feed.ready() for _ in range(3)))
         assert [each.code for each in found if each is not None] == [Code.DAEMON_BAD_ANSWER] * 3
         assert not feed.is_open
 
         assert await feed.ready() is None
-        assert (daemon.connections, ears.told) == (2, [Code.DAEMON_BAD_ANSWER, "dialled", "open"])
+        assert (daemon.connections, observer.told) == (2, [Code.DAEMON_BAD_ANSWER, "dialled", "open"])
 
 
 async def test_a_lost_stream_is_opened_again_with_growing_waits() -> None:
@@ -108,15 +110,15 @@ async def test_a_lost_stream_is_opened_again_with_growing_waits() -> None:
         dials.append(loop.time())
         await away(talk)
 
-    async with feeding(live, *([still_away] * 4), live) as (feed, ears, _):
+    async with feeding(live, *([still_away] * 4), live) as (feed, observer, _):
         await feed.ready()
         await live.push(frame("quote"))
-        await until(lambda: "quote" in ears.told)
+        await until(lambda: "quote" in observer.told)
         live.talks[-1].writer.close()
-        await until(lambda: ears.told.count("open") == 2)
+        await until(lambda: observer.told.count("open") == 2)
 
         away_told = [Code.DAEMON_BAD_ANSWER] * 4
-        assert ears.told == ["dialled", "open", "quote", "daemon_lost", *away_told, "dialled", "open"]
+        assert observer.told == ["dialled", "open", "quote", "daemon_lost", *away_told, "dialled", "open"]
         waits = [later - sooner for sooner, later in pairwise(dials)]
         assert all(wait >= least for wait, least in zip(waits, (0.018, 0.036, 0.036), strict=True))
 
@@ -150,7 +152,7 @@ def test_a_stream_that_ends_at_once_is_not_dialled_in_a_circle() -> None:
     async def play() -> None:
         supervisor, daemon = Supervisor(), Fickle()
         dialler = cast("Dialler", daemon)
-        feed = Feed(dialler, Ears(), supervisor=supervisor, bounds=QUICK, connect_s=1.0, answer_s=1.0)
+        feed = Feed(dialler, FeedObserver(), supervisor=supervisor, bounds=QUICK, connect_s=1.0, answer_s=1.0)
         feed.wake()
         await until(lambda: len(daemon.dials) == 5)
         waits = [later - sooner for sooner, later in pairwise(daemon.dials)]
@@ -168,16 +170,16 @@ def test_a_stream_that_ends_at_once_is_not_dialled_in_a_circle() -> None:
 async def test_a_fault_of_ours_loses_frames_too_and_is_told_like_a_lost_stream() -> None:
     """Nobody is left with a socket that is fed no more; the stream is opened again, and goes on."""
     live = Live()
-    async with feeding(live) as (feed, ears, daemon):
+    async with feeding(live) as (feed, observer, daemon):
         await feed.ready()
-        ears.breaks_on = "notify"
+        observer.breaks_on = "notify"
         with structlog.testing.capture_logs() as logged:
             await live.push(frame("quote"), frame("notify"), frame("quote"))
-            await until(lambda: ears.told.count("open") == 2)
+            await until(lambda: observer.told.count("open") == 2)
         await live.push(frame("trade", acc_id=7))
-        await until(lambda: ears.told[-1] == "trade")
+        await until(lambda: observer.told[-1] == "trade")
 
-        assert ears.told == ["dialled", "open", "quote", End.FAILED.value.word, "dialled", "open", "trade"]
+        assert observer.told == ["dialled", "open", "quote", End.FAILED.value.word, "dialled", "open", "trade"]
         assert [each["event"] for each in logged] == ["stream_failed"]
         assert daemon.connections == 2
 
@@ -185,11 +187,11 @@ async def test_a_fault_of_ours_loses_frames_too_and_is_told_like_a_lost_stream()
 async def test_a_stream_that_nobody_needs_is_not_opened_again() -> None:
     """The daemon ends it, nobody has a socket or a subscription: the next who needs it dials."""
     live = Live()
-    async with feeding(live) as (feed, ears, daemon):
+    async with feeding(live) as (feed, observer, daemon):
         await feed.ready()
-        ears.needs = False
+        observer.needs = False
         live.talks[-1].writer.close()
-        await until(lambda: ears.told[-1] == End.DAEMON_LOST.value.word)
+        await until(lambda: observer.told[-1] == End.DAEMON_LOST.value.word)
         await asyncio.sleep(0.03)
         assert daemon.connections == 1
 
@@ -199,11 +201,11 @@ async def test_a_stream_that_nobody_needs_is_not_opened_again() -> None:
 
 async def test_it_is_kept_for_a_while_after_the_last_who_needed_it_not_after_the_first() -> None:
     """However long ago it was opened."""
-    async with feeding(Live(), bounds=StreamBounds(idle_s=3600.0)) as (feed, ears, daemon):
+    async with feeding(Live(), bounds=StreamBounds(idle_s=3600.0)) as (feed, observer, daemon):
         await feed.ready()
         feed._needed_s -= 7200.0
         feed.let_go()
-        ears.needs = False
+        observer.needs = False
         feed.let_go()
         was_kept = feed.is_open
 
@@ -216,15 +218,15 @@ async def test_it_is_kept_for_a_while_after_the_last_who_needed_it_not_after_the
 
 async def test_who_comes_in_the_turn_in_which_it_is_let_go_gets_a_new_one() -> None:
     """Letting go and asking again at once leaves nobody waiting, and no stream that is about to end."""
-    async with feeding(Live()) as (feed, ears, daemon):
+    async with feeding(Live()) as (feed, observer, daemon):
         await feed.ready()
-        ears.needs = False
+        observer.needs = False
         feed.let_go()
         await asyncio.sleep(0.03)
         feed.let_go()
         assert await feed.ready() is None
         assert daemon.connections == 2
-        ears.needs = True
+        observer.needs = True
         feed.let_go()
         assert feed.is_open
 
@@ -242,12 +244,12 @@ async def test_a_daemon_that_says_something_when_it_is_asked_is_there(said: byte
 
     async with feeding(answering, bounds=StreamBounds(daemon_ping_every_s=0.4, daemon_close_s=0.02)) as (
         feed,
-        ears,
+        observer,
         daemon,
     ):
         await feed.ready()
         await until(lambda: len(pings) == 2)
-        assert (daemon.connections, End.DAEMON_LOST.value.word in ears.told) == (1, False)
+        assert (daemon.connections, End.DAEMON_LOST.value.word in observer.told) == (1, False)
 
 
 async def test_a_daemon_that_asks_is_answered() -> None:
@@ -262,18 +264,18 @@ async def test_a_daemon_that_asks_is_answered() -> None:
         await talk.say(text(frame("quote")).serialize(mask=False, extensions=[]))
         await talk.hang()
 
-    async with feeding(asking) as (feed, ears, _):
+    async with feeding(asking) as (feed, observer, _):
         await feed.ready()
-        await until(lambda: "quote" in ears.told)
-        assert (answers, ears.told) == ([b"\x8a\x82hi"], ["dialled", "open", "quote"])
+        await until(lambda: "quote" in observer.told)
+        assert (answers, observer.told) == ([b"\x8a\x82hi"], ["dialled", "open", "quote"])
 
 
 async def test_a_need_alone_opens_it() -> None:
     """A subscription that must be restored is enough: nobody has to ask."""
-    async with feeding(Live()) as (feed, ears, _):
+    async with feeding(Live()) as (feed, observer, _):
         feed.let_go()
         await until(lambda: feed.is_open)
-        assert ears.told == ["dialled", "open"]
+        assert observer.told == ["dialled", "open"]
 
 
 @pytest.mark.parametrize("when", ["before", "during"])

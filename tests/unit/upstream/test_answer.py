@@ -239,7 +239,7 @@ async def test_a_broken_answer_gives_its_room_back() -> None:
     """Whoever drops the connection lets go of what it held."""
     room, lost = ByteBudget(2 * BIG), list[DaemonConnection]()
     connection = DaemonConnection(body_bytes_max=BIG, on_lost=lost.append, room=room)
-    connection._asked = asyncio.Future()
+    connection._waiter = asyncio.Future()
     connection.data_received(OK + b"Content-Length: %d\r\n\r\n." % BIG)
     assert room.taken == BIG
     connection.drop()

@@ -20,7 +20,7 @@ from guard.errors import SettingsFault
 from guard.terms import Answer, Failure, Outbound
 from guard.upstream import Circuits, Client, Link
 from guard.upstream.circuit import EVERYBODY
-from guard.upstream.connection import Asked, DaemonConnection
+from guard.upstream.connection import DaemonConnection, Waiter
 from tests.support.scripted_daemon import ScriptedDaemon, Talk, answer, scripted, well
 
 READ = Outbound("GET", "/api/accounts", None, 5.0)
@@ -316,7 +316,7 @@ async def test_what_comes_in_one_turn_leaves_together_and_a_cancel_at_once(monke
     seen: list[str] = []
     take, leave = DaemonConnection.take, DaemonConnection.leave
 
-    def taking(connection: DaemonConnection, request: bytes, deadline_s: float) -> Asked | None:
+    def taking(connection: DaemonConnection, request: bytes, deadline_s: float) -> Waiter | None:
         seen.append("take")
         return take(connection, request, deadline_s)
 
