@@ -98,8 +98,8 @@ def _ages(desk: Desk) -> Rows:
     """Kinds that were never asked for have no age yet."""
     for kind, age_s in desk.reference.ages_s().items():
         yield (kind,), age_s
-    if desk.book.age_s is not None:
-        yield ("account",), desk.book.age_s
+    if desk.accounts.age_s is not None:
+        yield ("account",), desk.accounts.age_s
 
 
 def _expiries(desk: Desk) -> Rows:

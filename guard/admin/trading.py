@@ -74,12 +74,12 @@ async def set_state(
 
 def _unlisted(desk: Desk, rule: TradingRule) -> tuple[str, ...]:
     """Accounts that are none, as far as the daemon's list is known: a slip of the finger stops nobody."""
-    if rule.state == "active" or desk.book.age_s is None:
+    if rule.state == "active" or desk.accounts.age_s is None:
         return ()
     return tuple(
         f"account {acc_id} is not in the daemon's account list, so this binds nobody; /api/accounts has those that are"
         for acc_id in rule.accounts
-        if not any(desk.book.lists(Account(env, acc_id)) for env in Env)
+        if not any(desk.accounts.lists(Account(env, acc_id)) for env in Env)
     )
 
 

@@ -46,8 +46,8 @@ class Watch:
     @property
     def drift(self) -> dict[str, bool]:
         """By kind, as of the last look; of what has changed since, a reload say, nothing is held against it."""
-        against = _against(self._desk.config)
-        return {kind: self._differs[kind] and self._seen[kind][1] == _in_force(against, kind) for kind in KINDS}
+        baseline = _baseline(self._desk.config)
+        return {kind: self._differs[kind] and self._seen[kind][1] == _in_force(baseline, kind) for kind in KINDS}
 
     def concerns(self) -> tuple[str, ...]:
         """Drift in words."""
@@ -66,19 +66,19 @@ class Watch:
             await self._look()
 
     async def _look(self) -> None:
-        against = _against(self._desk.config)
-        settings = against.settings
+        baseline = _baseline(self._desk.config)
+        settings = baseline.settings
         policies, keys = settings.path(settings.policies.dir), settings.path(settings.keys.file)
         marks = await aside(lambda: {"policies": marks_of(policies), "keys": mark_of(keys)})
         for kind, mark in marks.items():
-            now = (mark, _in_force(against, kind))
+            now = (mark, _in_force(baseline, kind))
             if self._seen.get(kind) == now:
                 if kind == "policies":
                     await self._follow(mark)
                 continue
             differs = _policies_differ if kind == "policies" else _keys_differ
             with uncollected():
-                self._differs[kind], left_over = await aside(differs, against, self._desk)
+                self._differs[kind], left_over = await aside(differs, baseline, self._desk)
                 self._seen[kind] = now
                 await let_go(left_over)
 
@@ -96,7 +96,7 @@ class Watch:
         _log.info("watched", result=change.result, sha256=change.sha256)
 
 
-class Against(Struct, frozen=True):
+class Baseline(Struct, frozen=True):
     """What the disk is held against, without the policies themselves: a reload lets go of them meanwhile."""
 
     settings: Settings
@@ -104,29 +104,29 @@ class Against(Struct, frozen=True):
     hashes: tuple[str, str] | None
 
 
-def _against(config: ActiveConfig) -> Against:
+def _baseline(config: ActiveConfig) -> Baseline:
     policies = config.policies
-    return Against(config.settings, config.keyring, None if policies is None else policies.hashes)
+    return Baseline(config.settings, config.keyring, None if policies is None else policies.hashes)
 
 
-def _in_force(against: Against, kind: str) -> object:
+def _in_force(baseline: Baseline, kind: str) -> object:
     """The same for one kind, told without holding on to it."""
-    return ref(against.keyring) if kind == "keys" else against.hashes
+    return ref(baseline.keyring) if kind == "keys" else baseline.hashes
 
 
-def _policies_differ(against: Against, desk: Desk) -> tuple[bool, Pieces]:
+def _policies_differ(baseline: Baseline, desk: Desk) -> tuple[bool, Pieces]:
     """And what is left over of looking."""
-    settings = against.settings
+    settings = baseline.settings
     files = read_steadily(settings.path(settings.policies.dir))
-    built = compiled(settings, against.keyring, files.texts, now=desk.clock.wall())
+    built = compiled(settings, baseline.keyring, files.texts, now=desk.clock.wall())
     if files.errors or not isinstance(built, PolicySet):
         return True, []
-    return built.hashes != against.hashes, built.pieces()
+    return built.hashes != baseline.hashes, built.pieces()
 
 
-def _keys_differ(against: Against, _: Desk) -> tuple[bool, Pieces]:
+def _keys_differ(baseline: Baseline, _: Desk) -> tuple[bool, Pieces]:
     try:
-        found = keyfile.load(against.settings.path(against.settings.keys.file))
+        found = keyfile.load(baseline.settings.path(baseline.settings.keys.file))
     except SettingsFault:
         return True, []
-    return dict(found.by_grant) != dict(against.keyring.by_grant), pieces_of_keys(found)
+    return dict(found.by_grant) != dict(baseline.keyring.by_grant), pieces_of_keys(found)

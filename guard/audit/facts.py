@@ -1,4 +1,4 @@
-"""What happened in a stretch of the record, counted: the matter that the report is made of. Pure.
+"""What happened in a stretch of the record, counted: what the report is made of. Pure.
 
 One reading of the lines, whatever their number; lists are bounded and say how much more there was. Orders are decisions
 with the effect of one; one that gave an earlier answer again is none, for nothing was sent. A refusal that was never

@@ -34,7 +34,7 @@ _SECTIONS = (
 )
 
 
-class Matter(Struct, frozen=True):
+class ReportData(Struct, frozen=True):
     """What a page is made of. `made_at` and the bounds as `ts` is written; `keys` verified it, `remarks` hedge that."""
 
     facts: Facts
@@ -46,9 +46,9 @@ class Matter(Struct, frozen=True):
     remarks: tuple[str, ...] = ()
 
 
-def page(matter: Matter, differences: Differences) -> str:
+def page(data: ReportData, differences: Differences) -> str:
     """The whole page as text."""
-    facts, style = matter.facts, files("guard.audit").joinpath("report.css").read_text(encoding="utf-8")
+    facts, style = data.facts, files("guard.audit").joinpath("report.css").read_text(encoding="utf-8")
     period = _period(facts)
     head = el(
         "head",
@@ -62,10 +62,10 @@ def page(matter: Matter, differences: Differences) -> str:
     body = el(
         "body",
         el("a", "Skip to the report", href="#summary", class_="skip"),
-        _header(matter, period),
+        _header(data, period),
         el(
             "main",
-            _summary(matter),
+            _summary(data),
             came_in(facts),
             refused(facts),
             limits(facts),
@@ -74,17 +74,17 @@ def page(matter: Matter, differences: Differences) -> str:
             events.outcomes(facts),
             events.outside(facts),
             events.gaps(facts),
-            events.proof(matter.finding, matter.remarks, matter.keys),
+            events.proof(data.finding, data.remarks, data.keys),
             _controls(facts),
         ),
-        el("footer", el("p", _made(matter))),
+        el("footer", el("p", _made(data))),
     )
     return f"<!doctype html>\n{el('html', head, body, lang='en')}\n"
 
 
-def _made(matter: Matter) -> str:
-    by, records = f"opend-guard {matter.version}", number(matter.facts.records)
-    made = f"Made {moment(matter.made_at)} UTC by {by} from {records} records."
+def _made(data: ReportData) -> str:
+    by, records = f"opend-guard {data.version}", number(data.facts.records)
+    made = f"Made {moment(data.made_at)} UTC by {by} from {records} records."
     return f"{made} The page holds numbers and names from the record; it loads nothing and sends nothing."
 
 
@@ -98,8 +98,8 @@ def _period(facts: Facts) -> str:
     return f"{first[:10]} to {last[:10]}" if first and first[:10] != last[:10] else first[:10] or "no records"
 
 
-def _header(matter: Matter, period: str) -> Markup:
-    facts = matter.facts
+def _header(data: ReportData, period: str) -> Markup:
+    facts = data.facts
     links = [el("li", el("a", name, href=f"#{id_}")) for id_, name in _SECTIONS]
     first, last = facts.first_ts and (facts.since or facts.first_ts), facts.until or facts.last_ts
     span = (
@@ -110,15 +110,15 @@ def _header(matter: Matter, period: str) -> Markup:
     days = [el("span", day, class_="date") for day in period.split(" to ")]
     return el(
         "header",
-        el("p", f"opend-guard · {matter.origin}" if matter.origin else "opend-guard", class_="kicker"),
+        el("p", f"opend-guard · {data.origin}" if data.origin else "opend-guard", class_="kicker"),
         el("h1", "Pre-trade control report, ", join(*days, between=" to ")),
         el("p", span, class_="lead"),
         el("nav", el("ul", links), aria_label="Sections"),
     )
 
 
-def _summary(matter: Matter) -> Markup:
-    facts, finding = matter.facts, matter.finding
+def _summary(data: ReportData) -> Markup:
+    facts, finding = data.facts, data.finding
     allowed = sum(facts.effects[f"{effect}_allow"] for effect in ORDERS)
     turned = sum(facts.effects[f"{effect}_refuse"] for effect in ORDERS)
     sent = sum(facts.outcomes.values()) - facts.outcomes["not_sent"]
@@ -138,7 +138,7 @@ def _summary(matter: Matter) -> Markup:
     return el(
         "section",
         el("h2", "In short", id="h-summary"),
-        _verdict(finding, matter.remarks),
+        _verdict(finding, data.remarks),
         el("dl", cells, class_="figures"),
         _look(facts),
         id="summary",

@@ -14,7 +14,7 @@ from msgspec import Struct
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
 from guard.markets import market_words
-from guard.reference import AccountBook
+from guard.reference import AccountList
 from guard.settings import Settings
 from guard.supervisor import Supervisor
 from guard.terms import AccountRow, Answer, Failure, Outbound
@@ -107,7 +107,7 @@ async def _rights(client: Client) -> list[ProbeFinding]:
 
 async def _accounts(client: Client) -> list[ProbeFinding]:
     supervisor = Supervisor()
-    rows = await AccountBook(client, SystemClock(), supervisor).rows()
+    rows = await AccountList(client, SystemClock(), supervisor).rows()
     await supervisor.drain(0)
     if not isinstance(rows, tuple):
         return [ProbeFinding("wrong", f"no account list, and so no orders: {rows.message}")]

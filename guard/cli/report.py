@@ -11,7 +11,7 @@ import typer
 from guard import __version__
 from guard.audit.events import Differences
 from guard.audit.facts import Facts
-from guard.audit.report import Matter, page
+from guard.audit.report import ReportData, page
 from guard.cli.progress import counted, progress
 from guard.cli.proof import Held, Vkey, examined, verifiers_of
 from guard.cli.sources import AsJson
@@ -52,7 +52,7 @@ def report_record(
         facts.take(views.read(counted(where, read_lines(where), bar)))
     found = examined(where, vkey, held)
     keys = tuple(verifier.vkey for verifier in verifiers_of(where, vkey))
-    matter = Matter(
+    data = ReportData(
         facts=facts,
         finding=found,
         made_at=timestamp(SystemClock().wall_us()),
@@ -62,7 +62,7 @@ def report_record(
         remarks=(*found.remarks, *found.config),
     )
     try:
-        out.write_text(page(matter, _differences(where)), encoding="utf-8")
+        out.write_text(page(data, _differences(where)), encoding="utf-8")
     except OSError as error:
         raise JournalFault(f"{out}: cannot be written: {error.strerror}") from error
     if as_json:

@@ -31,7 +31,7 @@ class Run(NamedTuple):
     record_bytes: int
 
 
-class Goes(NamedTuple):
+class Continuation(NamedTuple):
     """Where the record goes on: in which segment, behind which head."""
 
     segment: int
@@ -52,7 +52,7 @@ def runs(state: Path, *, last: int | None = None) -> Iterator[Run]:
                 yield run
 
 
-def behind(state: Path, seq: int) -> Goes:
+def behind(state: Path, seq: int) -> Continuation:
     """Where the record goes on after `seq`, the last record of a segment; `JournalFault` if no segment begins there."""
     for number in reversed(segment_numbers(state)):
         try:
@@ -60,7 +60,7 @@ def behind(state: Path, seq: int) -> Goes:
         except ValueError:
             continue
         if line.seq == seq + 1:
-            return Goes(number, ChainHead(seq, line.prev))
+            return Continuation(number, ChainHead(seq, line.prev))
         if line.seq <= seq:
             break
     raise JournalFault(f"no segment begins behind record {seq}: guard audit verify")

@@ -16,7 +16,7 @@ from guard.listeners import link_of
 from guard.metrics import Metrics
 from guard.recovery.readback import Recovered
 from guard.recovery.snapshots import resume
-from guard.reference import AccountBook, Reference
+from guard.reference import AccountList, Reference
 from guard.settings import Settings
 from guard.supervisor import Supervisor
 from guard.terms import Daemon
@@ -74,7 +74,7 @@ def desk_over(
     services = Services(
         journal=journal,
         daemon=daemon,
-        book=AccountBook(daemon, clock, supervisor),
+        accounts=AccountList(daemon, clock, supervisor),
         reference=Reference(daemon, clock, supervisor),
         clock=clock,
         metrics=metrics,

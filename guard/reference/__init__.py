@@ -5,9 +5,9 @@ markets, exact and with its age, or `Missing` with the reason.
 Never: refuse, raise for a daemon that is down, invent a datum, or let callers hammer the daemon.
 """
 
-from guard.reference.accounts import AccountBook, parse_account_list
+from guard.reference.accounts import AccountList, parse_account_list
 from guard.reference.reference import Reference, ReferenceBounds
 from guard.reference.sources import part_kept
 from guard.reference.views import NOTHING
 
-__all__ = ["NOTHING", "AccountBook", "Reference", "ReferenceBounds", "parse_account_list", "part_kept"]
+__all__ = ["NOTHING", "AccountList", "Reference", "ReferenceBounds", "parse_account_list", "part_kept"]

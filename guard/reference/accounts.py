@@ -1,6 +1,6 @@
 """The daemon's account list, read exactly and kept for a while.
 
-An account is a pair (environment, acc_id) of this list; nothing else is one. `parse_account_list` is pure. The book
+An account is a pair (environment, acc_id) of this list; nothing else is one. `parse_account_list` is pure. The list
 asks the daemon one question at a time and at most one a second, answers from memory while the list is young, renews
 it beside the callers when it is half old, and keeps the last good list when the daemon is down: `age_s` says how old.
 """
@@ -95,7 +95,7 @@ def parse_account_list(body: bytes) -> tuple[AccountRow, ...] | None:
     return tuple(rows.values())
 
 
-class AccountBook:
+class AccountList:
     """The account list with its age. Used on one event loop; `clock` is asked for durations only."""
 
     def __init__(

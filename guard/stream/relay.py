@@ -180,7 +180,7 @@ class Relay:
             visit.daemon_us += desk.clock.mono_us() - began_us
             if refusal is not None:
                 return refusal
-            rows = await desk.book.rows() if principal.is_restricted else ()
+            rows = await desk.accounts.rows() if principal.is_restricted else ()
             socket.view = _view(principal, rows)
         return self._open(socket, visit)
 
@@ -303,7 +303,7 @@ class Relay:
         restricted = [
             (each, each.principal) for each in self._audience if each.principal and each.principal.is_restricted
         ]
-        rows = await self._desk.book.rows() if restricted else ()
+        rows = await self._desk.accounts.rows() if restricted else ()
         for socket, principal in restricted:
             self._audience.show(socket, _view(principal, rows))
 

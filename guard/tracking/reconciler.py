@@ -175,7 +175,7 @@ class Reconciler:
         if now_us < self._idle_us:
             return
         self._idle_us = now_us + IDLE_EVERY_US
-        rows = await self._desk.book.rows()
+        rows = await self._desk.accounts.rows()
         for row in () if isinstance(rows, Missing) else rows:
             places = [self._places.one(OrderList(row.account, market)) for market in row.markets]
             place = min(

@@ -51,7 +51,7 @@ from guard.terms import (
 )
 from guard.upstream import Circuits
 from guard.walk.cooldown import Cooldowns
-from guard.walk.inturn import InTurn
+from guard.walk.countedlock import CountedLock
 from guard.walk.orderlists import NoOrderLists, OrderLists
 from guard.walk.recent import Recent
 from guard.walk.spacing import Spacing
@@ -61,7 +61,7 @@ from guard.walk.throttle import FailedLogins, InFlight, RefusalPacer
 SERIAL_MAX: Final = 0xFFFF_FFFF
 
 
-class Book(Protocol):
+class Accounts(Protocol):
     """The daemon's account list, as `reference` keeps it."""
 
     @property
@@ -107,7 +107,7 @@ class Services(Struct, frozen=True):
 
     journal: Journal
     daemon: Upstream
-    book: Book
+    accounts: Accounts
     reference: Reference
     clock: Clock
     metrics: Metrics
@@ -129,11 +129,11 @@ class Desk:
         self.refusal_pacer = RefusalPacer()
         self.subscriptions = Subscriptions()
         self.tickets = Tickets()
-        self.subscribing = InTurn()
+        self.subscribing = CountedLock()
         self.journal = services.journal
         self.daemon = services.daemon
         self.circuits = services.circuits
-        self.book = services.book
+        self.accounts = services.accounts
         self.reference = services.reference
         self.clock = services.clock
         self.metrics = services.metrics

@@ -53,12 +53,12 @@ def at_hand(desk: Desk, visit: Visit, intent: Intent) -> Situation | None:
     endpoint = visit.endpoint
     if visit.principal is None or endpoint is None or endpoint.account is _NOWHERE:
         return Situation(intent)
-    rows = desk.book.at_hand()
+    rows = desk.accounts.at_hand()
     if rows is None:
         return None
     situation = understood(desk, visit, Situation(intent, rows=rows))
     account = situation.account
-    is_settled = account is None or desk.book.lists(account) or not endpoint.is_trade
+    is_settled = account is None or desk.accounts.lists(account) or not endpoint.is_trade
     return situation if is_settled else None
 
 
@@ -71,17 +71,17 @@ async def gather(desk: Desk, visit: Visit, intent: Intent) -> Situation:
     account = situation.account
     if account is None or not endpoint.is_trade or isinstance(situation.rows, Missing):
         return situation
-    row = await desk.book.find(account.env, account.acc_id)
-    situation.rows = row if isinstance(row, Missing) else await desk.book.rows()
+    row = await desk.accounts.find(account.env, account.acc_id)
+    situation.rows = row if isinstance(row, Missing) else await desk.accounts.rows()
     return situation
 
 
 async def _rows(desk: Desk, visit: Visit) -> Rows | Missing:
     if visit.effect is not Effect.ORDER_CANCEL:
-        return await desk.book.rows()
+        return await desk.accounts.rows()
     try:
         async with asyncio.timeout(CANCEL_WAIT_S):
-            return await desk.book.rows()
+            return await desk.accounts.rows()
     except TimeoutError:
         return _TOO_LATE
 

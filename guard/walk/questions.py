@@ -63,8 +63,8 @@ async def answer(recorder: Recorder, visit: Visit) -> Reply:
         return _ticket(recorder, visit, found)
     if wanted == "POST":
         return await check(recorder, visit, found)
-    if not recorder.desk.book.known:  # a guard that has just begun
-        _ = await recorder.desk.book.rows()
+    if not recorder.desk.accounts.known:  # a guard that has just begun
+        _ = await recorder.desk.accounts.rows()
         recorder.desk.renew(visit)
     return _me(recorder, visit, found)
 
@@ -86,7 +86,7 @@ def _me(recorder: Recorder, visit: Visit, principal: Principal) -> Reply:
 
 def accounts_told(desk: Desk, principal: Principal) -> tuple[Account, ...]:
     """The accounts that the daemon has listed and the key may see; the first 32, if there are more."""
-    rows = desk.book.known
+    rows = desk.accounts.known
     visible = visible_accounts(principal, rows)
     seen = (row.account for row in rows if visible is None or row.account in visible)
     return tuple(islice(seen, ACCOUNTS_TOLD_MAX))

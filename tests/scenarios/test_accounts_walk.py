@@ -316,7 +316,7 @@ async def test_a_guard_that_has_just_begun_tells_limits_of_accounts(tmp_path: Pa
     """The daemon is asked for its list where it never was; one that cannot be asked keeps no answer back."""
     text = '[orders]\nmax_value = "90000 HKD"\n[budgets]\nper = "account"\ndaily_value = "80000 HKD"\n'
     async with stage(tmp_path, policies=text) as scene:
-        assert not scene.guard.desk.book.known
+        assert not scene.guard.desk.accounts.known
         assert len(said(await scene.ask("/guard/v1/me"))["limits"]) == 4
     async with stage(tmp_path, policies=text) as scene:
         scene.daemon.faults.always(HttpError(503), path=ACCOUNTS)

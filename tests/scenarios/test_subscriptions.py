@@ -92,7 +92,7 @@ async def test_what_nobody_is_known_to_hold_goes_to_the_daemon(scene: Stage) -> 
 
 async def test_w18_account_pushes_are_the_union_of_the_keys(scene: Stage) -> None:
     """The daemon takes whole lists: one key's list does not end another's, and a key's later list is its whole."""
-    everything = {row.account.acc_id for row in await scene.guard.desk.book.rows()}  # type: ignore[union-attr]
+    everything = {row.account.acc_id for row in await scene.guard.desk.accounts.rows()}  # type: ignore[union-attr]
     other = min(everything - {123456})
     await scene.ask(PUSH, {"acc_id_list": [other]})
     await scene.ask(PUSH, {}, who="mine")

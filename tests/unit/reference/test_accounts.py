@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.codes import Code
-from guard.reference import AccountBook, parse_account_list
+from guard.reference import AccountList, parse_account_list
 from guard.supervisor import Supervisor
 from guard.terms import Account, AccountRow, Answer, Env, Failure, Missing, Outbound
 
@@ -166,7 +166,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.daemon, self.clock, self.supervisor = Lister(), HandClock(), Supervisor()
-        self.book = AccountBook(self.daemon, self.clock, self.supervisor, stale_wait_s=0.01)
+        self.book = AccountList(self.daemon, self.clock, self.supervisor, stale_wait_s=0.01)
 
     def wind(self, seconds: float) -> None:
         """Let time pass."""

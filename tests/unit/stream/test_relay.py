@@ -99,7 +99,7 @@ async def guarding(
         async with running(config, daemon=simulator or Simulator(), clock=clock) as guard:
             quick = bounds or StreamBounds(daemon_close_s=0.02)
             guard.relay = Relay(guard.recorder, guard.trust, bounds=quick)
-            guard.desk.book = List()
+            guard.desk.accounts = List()
             yield guard, daemon
 
 
@@ -445,7 +445,7 @@ async def test_w18_a_daemon_that_restarts_while_it_is_told_what_is_held_is_told_
 async def test_b03_a_change_during_the_handshake_leaves_no_open_socket(tmp_path: Path, what: str) -> None:
     """Key, draining and state are looked at again after the daemon was connected: the answer is a refusal, not 101."""
     async with guarding(tmp_path) as (guard, daemon):
-        book = guard.desk.book
+        book = guard.desk.accounts
         assert isinstance(book, List)
         book.gate.clear()
         caller = Visitor(guard, "mine")
@@ -504,7 +504,7 @@ async def test_an_account_list_that_cannot_be_had_fails_closed_until_it_can(tmp_
     live = Live()
     bounds = StreamBounds(sweep_s=0.01, views_every_s=0.02, daemon_close_s=0.02)
     async with guarding(tmp_path, live, bounds=bounds) as (guard, _):
-        book = guard.desk.book
+        book = guard.desk.accounts
         assert isinstance(book, List)
         rows, book.found = book.found, Missing("reference_unavailable", "down")  # type: ignore[arg-type]
         caller = await Visitor(guard, "mine").opened()
@@ -730,7 +730,7 @@ async def test_a_fault_of_ours_refuses_or_ends(tmp_path: Path) -> None:
             raise RuntimeError("a bug")
 
     async with guarding(tmp_path) as (guard, _):
-        guard.desk.book = Broken()
+        guard.desk.accounts = Broken()
         with structlog.testing.capture_logs() as logged:
             assert await Visitor(guard, "mine").refusal() == (503, "rule_error")
             broken = Visitor(guard)

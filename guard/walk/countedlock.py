@@ -3,7 +3,7 @@
 import asyncio
 
 
-class InTurn:
+class CountedLock:
     """Used with `async with`; `waiting` counts those who do not have the lock yet."""
 
     def __init__(self) -> None:
