@@ -18,6 +18,7 @@ from guard.cli.sources import AsJson, ConfigOption, OpsOption, StateOption, sett
 from guard.cli.typed import end as end_of
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
+from guard.journal.disk import Disk, sync_directory
 from guard.policy import PolicyDoc, PolicyError, parse_policy
 from guard.policy.locate import line_of
 from guard.policyfiles import parse_texts, policy_files, read_texts
@@ -209,11 +210,7 @@ def _replace(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         draft.chmod(path.stat().st_mode & 0o7777)
         draft.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_directory(Disk(), path.parent)
     except OSError as error:
         draft.unlink(missing_ok=True)
         raise SettingsFault([f"{path}: cannot be written: {error.strerror}"]) from error
