@@ -72,12 +72,12 @@ class Counterfactual:
 
     # ------------------------------------------------------------ what was learned
 
-    def fold(self, record: OutcomeRecord | Order | Reconciled, outcome: Outcome | None, *, wall: datetime) -> None:
+    def fold(self, record: OutcomeRecord | Order | Reconciled, *, wall: datetime) -> None:
         """A record that is no decision; before it is folded into the real ledger."""
         if isinstance(record, Order):
             self.learn(record, wall)
-        elif outcome is not None:
-            settle(self.state, record.decision, outcome, t_us=record.t)
+        else:
+            settle(self.state, record.decision, outcome_of(record), t_us=record.t)
         if isinstance(record, OutcomeRecord):
             post(self.state, record.claims, t_us=record.t)
 
@@ -155,6 +155,12 @@ class Counterfactual:
 
 
 ACCEPTED: Final = Outcome(Verdict.ACCEPTED, message="taken to be filled")
+
+
+def outcome_of(record: OutcomeRecord | Reconciled) -> Outcome:
+    """What the record says became of a step."""
+    message = record.message if isinstance(record, OutcomeRecord) else record.reason or ""
+    return Outcome(record.verdict, order_id=record.order_id, order_id_ex=record.order_id_ex, message=message)
 
 
 def _progress(holder: Holder, record: Order, wall: datetime) -> FillProgress:

@@ -17,9 +17,8 @@ from guard.journal import Decision, Order, OutcomeRecord, Reconciled, StateRecor
 from guard.limits import LOG_KINDS, State, post, reserve, set_trading, settle
 from guard.policy import PolicySet, judge_read
 from guard.recovery.readback import opening_of, rule_of
-from guard.replay.counterfactual import Counterfactual
+from guard.replay.counterfactual import Counterfactual, outcome_of
 from guard.replay.judging import asked, claimed, is_passing, reached
-from guard.replay.past import outcome_of
 from guard.terms import Principal
 
 Principals = Callable[[str], Mapping[str, Principal]]
@@ -57,9 +56,7 @@ class Counting:
             case Order():
                 self._elsewhere.learn(record, wall)
             case OutcomeRecord() | Reconciled():
-                outcome = outcome_of(record)
-                if outcome is not None:
-                    settle(self.state, record.decision, outcome, t_us=record.t)
+                settle(self.state, record.decision, outcome_of(record), t_us=record.t)
                 if isinstance(record, OutcomeRecord):
                     self._break(record)
             case StateRecord():  # a key that is set active begins anew with what its breaker counts

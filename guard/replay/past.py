@@ -38,9 +38,9 @@ from guard.replay.judging import (
     unjudged,
 )
 from guard.replay.reading import Reads
-from guard.replay.report import ENGINE, NO_READS, PRUNED, UNKNOWN, Difference, NotReproduced, Replay, summed_up
+from guard.replay.report import ENGINE, NO_READS, PRUNED, UNKNOWN, Difference, Kind, NotReproduced, Replay, summed_up
 from guard.replay.span import Span, begins, earlier, lines_of, span_from, whole
-from guard.terms import Claim, Outcome, Reason, us_of
+from guard.terms import Claim, Reason, us_of
 
 _EVERY: Final = 1_000  # records between two words to whoever waits
 Tell = Callable[[int, int], None]
@@ -133,7 +133,7 @@ class _Past:
             self._reads.begin()
             self._version = record.version
         elif self._other is not None and isinstance(record, OutcomeRecord | Order | Reconciled):
-            self._other.fold(record, outcome_of(record), wall=datetime.fromisoformat(line.ts))
+            self._other.fold(record, wall=datetime.fromisoformat(line.ts))
         if self._is_asked_for(line.ts):
             for why, count in summed_up(record):
                 self._report.leaves_out(why, count)
@@ -262,10 +262,10 @@ class _Past:
             other.lets_through(one, verdict, ACCEPTED)
 
 
-def _difference(kind: str, one: RecordedRequest, reason: Reason, *, ts: str, certain: bool) -> Difference:
+def _difference(kind: Kind, one: RecordedRequest, reason: Reason, *, ts: str, certain: bool) -> Difference:
     record = one.record
     return Difference(
-        kind="newly_refused" if kind == "newly_refused" else "newly_allowed",
+        kind=kind,
         decision=record.id,
         ts=ts,
         key=one.principal.name,
@@ -293,11 +293,3 @@ def _by_counter(found: _Found) -> tuple[object, ...]:
 def _told(mine: tuple[object, ...], theirs: tuple[object, ...]) -> str:
     names = ("reasons", "claims", "used")
     return "; ".join(f"{name} {one}" for name, one, two in zip(names, mine, theirs, strict=True) if one != two)
-
-
-def outcome_of(record: OutcomeRecord | Order | Reconciled) -> Outcome | None:
-    """What the record says became of a step; None where it says something else."""
-    if isinstance(record, Order):
-        return None
-    message = record.message if isinstance(record, OutcomeRecord) else record.reason or ""
-    return Outcome(record.verdict, order_id=record.order_id, order_id_ex=record.order_id_ex, message=message)
