@@ -10,10 +10,10 @@ from decimal import Decimal, DecimalException
 from typing import ClassVar, Literal, Self
 
 from guard.codes import Code
+from guard.policy.contracts import class_of
 from guard.policy.notation import EXACT, plain
 from guard.policy.prices import NO_PRICE, UNPRICED, seen
 from guard.policy.rule import OrderRule, Proposal
-from guard.policy.valuation import class_of
 from guard.terms import PRICELESS, Missing, PlaceOrder, Reason, Side
 
 _ZERO, _ONE, _HUNDREDTH = Decimal(0), Decimal(1), Decimal("0.01")

@@ -10,11 +10,12 @@ from typing import ClassVar, Literal, Self
 
 from guard.codes import Code
 from guard.policy.amounts import MetCap, MoneyCaps
+from guard.policy.contracts import class_of
 from guard.policy.instruments import AllowList
 from guard.policy.notation import plain
 from guard.policy.prices import UNPRICED
 from guard.policy.rule import OrderRule, Proposal
-from guard.policy.valuation import class_of, underlying_value
+from guard.policy.valuation import underlying_value
 from guard.terms import Conversion, Missing, Money, Reason
 
 

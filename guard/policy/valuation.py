@@ -20,19 +20,18 @@ So a BUY, too, waits for a price that is only late.
 
 from datetime import datetime
 from decimal import Decimal, DecimalException
-from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
 
 from guard.codes import Code
-from guard.markets import CODES_MAX, currency_of, kind_of
+from guard.markets import kind_of
+from guard.policy.contracts import Contract, by_code, contract_of
 from guard.policy.notation import EXACT, plain
 from guard.policy.prices import SeenPrices, ValueTerms, age_text, seen, too_old
 from guard.terms import (
     PRICELESS,
     TRAILING,
-    Instrument,
     Missing,
     Money,
     OrderType,
@@ -50,15 +49,6 @@ _ONE, _ZERO, _HUNDREDTH = Decimal(1), Decimal(0), Decimal("0.01")
 _DEFAULT: Final = ValueTerms()
 
 
-class _Contract(Struct, frozen=True):
-    """What one unit of the order's quantity is."""
-
-    currency: str
-    kind: str
-    multiplier: Decimal = _ONE
-    strike: Decimal | None = None
-
-
 class _Priced(Struct, frozen=True, gc=False):
     """The price that the order is valued at, where it comes from, and how it was found."""
 
@@ -71,7 +61,7 @@ class _Priced(Struct, frozen=True, gc=False):
 
 def value(order: PlaceOrder, world: World | None = None, *, terms: ValueTerms = _DEFAULT) -> Valuation | Missing:
     """The order's value in its own currency. Without a world only limit orders on shares have one."""
-    contract = _spelt(order.market, order.code, order.symbol) if world is None else _contract(order, world)
+    contract = by_code(order.market, order.code, order.symbol) if world is None else contract_of(order, world)
     if isinstance(contract, Missing):
         return contract
     try:
@@ -91,14 +81,14 @@ def underlying_value(order: PlaceOrder, world: World | None, *, terms: ValueTerm
 
     None for what is no option.
     """
-    contract = _contract(order, world)
+    contract = contract_of(order, world)
     if isinstance(contract, Missing):
         return contract if kind_of(order.market, order.code) == "option" else None
     return _stands_for(order, world, contract, terms=terms) if contract.kind == "option" else None
 
 
-def _stands_for(order: PlaceOrder, world: World | None, contract: _Contract, *, terms: ValueTerms) -> Money | Missing:
-    """The value of the underlying. Without a world no option has a contract (`_spelt`)."""
+def _stands_for(order: PlaceOrder, world: World | None, contract: Contract, *, terms: ValueTerms) -> Money | Missing:
+    """The value of the underlying. Without a world no option has a contract (`by_code`)."""
     if world is None or contract.strike is None or contract.strike <= 0:
         return Missing(Code.REFERENCE_UNAVAILABLE, f"the strike of {order.symbol} is not known")
     quote = world.underlying
@@ -116,44 +106,8 @@ def _stands_for(order: PlaceOrder, world: World | None, contract: _Contract, *, 
     return Money(EXACT.multiply(order.qty, unit), contract.currency)
 
 
-def class_of(order: PlaceOrder, world: World | None) -> str:
-    """What kind of limit the instrument meets: "option", "future", else "stock"."""
-    known = world.instrument if world is not None else None
-    kind = known.kind if isinstance(known, Instrument) else kind_of(order.market, order.code)
-    return kind if kind in {"option", "future"} else "stock"
-
-
-def _contract(order: PlaceOrder, world: World | None) -> _Contract | Missing:
-    known = world.instrument if world is not None else None
-    if known is None:
-        return _spelt(order.market, order.code, order.symbol)
-    if isinstance(known, Missing):
-        is_stock = kind_of(order.market, order.code) == "stock" and known.code is not Code.UNSUPPORTED_INSTRUMENT
-        return _spelt(order.market, order.code, order.symbol) if is_stock else known
-    if known.multiplier <= 0:
-        return Missing(Code.REFERENCE_UNAVAILABLE, f"the multiplier of {order.symbol} is not known")
-    currency = known.currency or currency_of(order.market, order.code)
-    if not currency:
-        return _no_currency(order.symbol)
-    return _Contract(currency, known.kind, known.multiplier, known.strike)
-
-
-@lru_cache(maxsize=CODES_MAX)
-def _spelt(market: str, code: str, symbol: str) -> _Contract | Missing:
-    """What its code alone tells of it."""
-    kind, currency = kind_of(market, code), currency_of(market, code)
-    if kind != "stock":
-        article = "an" if kind == "option" else "a"
-        return Missing(Code.REFERENCE_UNAVAILABLE, f"{symbol} is {article} {kind} and its multiplier is not known")
-    return _Contract(currency, kind) if currency else _no_currency(symbol)
-
-
-def _no_currency(symbol: str) -> Missing:
-    return Missing(Code.REFERENCE_UNAVAILABLE, f"the currency of {symbol} is not known")
-
-
 def _limit(
-    order: PlaceOrder, world: World | None, *, contract: _Contract, terms: ValueTerms
+    order: PlaceOrder, world: World | None, *, contract: Contract, terms: ValueTerms
 ) -> _Priced | Missing | None:
     """What a limit price says; None for an order that has none."""
     if order.order_type in PRICELESS:
@@ -256,9 +210,7 @@ def _trail(order: PlaceOrder, size: Decimal) -> Decimal | None:
     return EXACT.add(distance, max(order.trail_spread or _ZERO, _ZERO))
 
 
-def _valued(
-    order: PlaceOrder, contract: _Contract, priced: _Priced, *, stands_for: Money | Missing | None
-) -> Valuation:
+def _valued(order: PlaceOrder, contract: Contract, priced: _Priced, *, stands_for: Money | Missing | None) -> Valuation:
     qty, price, times, currency = order.qty, priced.price, "", contract.currency
     unit = price
     if contract.multiplier != _ONE:

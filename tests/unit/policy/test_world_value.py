@@ -7,8 +7,9 @@ import pytest
 
 from guard.codes import Code
 from guard.policy import ValueTerms, value
+from guard.policy.contracts import class_of
 from guard.policy.prices import NO_PRICE
-from guard.policy.valuation import class_of, underlying_value
+from guard.policy.valuation import underlying_value
 from guard.terms import Missing, Money, OrderType, PlaceOrder, Side, Valuation, World
 from tests.support.policy import asked, codes, order, policies
 from tests.support.worlds import NOT_ASKED, future, option, quote, stock, world
