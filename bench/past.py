@@ -16,8 +16,8 @@ from core import SAMPLED_EACH, sample
 
 from guard import logs
 from guard.journal.entries import Segment
-from guard.journal.place import DAY_US
 from guard.journal.record import encode, timestamp
+from guard.journal.recordend import DAY_US
 from guard.journal.tree import Tree, leaf
 from guard.journal.writer import SEGMENT_BYTES_MAX
 

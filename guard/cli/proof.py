@@ -157,7 +157,7 @@ def rotate_key(state: State = None, config: Config = None, as_json: AsJson = Fal
     disk = Disk()
     journal = Journal.open(where, clock=SystemClock(), disk=disk)
     try:
-        signer = journal.succeed()
+        signer = journal.rotate_key()
     finally:
         journal.shut()
     if journal.failed is not None:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, NoReturn
 from msgspec import Struct
 
 from guard.errors import JournalFault
-from guard.journal.place import RecordEnd
+from guard.journal.recordend import RecordEnd
 from guard.journal.tree import Tree
 from guard.journal.wakeup import Wakeup
 

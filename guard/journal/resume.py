@@ -12,8 +12,8 @@ from typing import NamedTuple
 from guard.errors import JournalFault, StateFault
 from guard.journal.checkpoints import checkpoints_path, largest
 from guard.journal.entries import Segment
-from guard.journal.place import RecordEnd
 from guard.journal.record import decode
+from guard.journal.recordend import RecordEnd
 from guard.journal.segments import read_lines, segment_path
 from guard.journal.tail import Tail
 from guard.journal.tree import Tree, TreeHead, leaf

@@ -47,11 +47,11 @@ def outlived(state: Path, *, now: datetime, retention: timedelta, needed: int) -
     return Outlived(old[:gone], old[gone:])
 
 
-def prune_record(state: Path, numbers: tuple[int, ...], *, vouch: Callable[[Tree], str]) -> Prune:
+def prune_record(state: Path, numbers: tuple[int, ...], *, sign: Callable[[Tree], str]) -> Prune:
     """The record that stands for these segments, which are the first ones there are."""
     line = first_line(state, numbers[-1] + 1)[:-1]
     tree = opening(line).tree
-    return Prune(tree.size + 1, tree.root().hex(), vouch(tree), numbers, decode(line).ts)
+    return Prune(tree.size + 1, tree.root().hex(), sign(tree), numbers, decode(line).ts)
 
 
 def delete(state: Path, numbers: tuple[int, ...], *, disk: Disk) -> None:

@@ -25,8 +25,8 @@ from guard.journal.committer import Callbacks, Committer, Lags, WriterParts
 from guard.journal.disk import Disk
 from guard.journal.entries import Vkey
 from guard.journal.note import Signer
-from guard.journal.place import RecordEnd, Timed, settle, settle_all
 from guard.journal.record import Line
+from guard.journal.recordend import RecordEnd, Timed, appended, appended_all
 from guard.journal.resume import resume
 from guard.journal.seek import decision_at
 from guard.journal.segmentfile import SegmentFile
@@ -253,9 +253,9 @@ class Journal:
         with backlog.lock:
             if backlog.failed is not None or backlog.is_closing:
                 backlog.refuse()
-            lines, after = settle_all(self._place, type_, ((members, ts_us),), segment_bytes_max=bytes_max)
+            lines, after = appended_all(self._place, type_, ((members, ts_us),), segment_bytes_max=bytes_max)
             if not lines:
-                line, after = settle(self._place, type_, members, ts_us=ts_us, segment_bytes_max=bytes_max)
+                line, after = appended(self._place, type_, members, ts_us=ts_us, segment_bytes_max=bytes_max)
                 lines = [line]
             backlog.put(lines, after, is_lazy=lazy)
             self._place = after
@@ -274,7 +274,7 @@ class Journal:
             if backlog.failed is not None or backlog.is_closing:
                 backlog.refuse()
             first = self._place.tree.size + 1
-            lines, after = settle_all(self._place, type_, records, segment_bytes_max=bytes_max)
+            lines, after = appended_all(self._place, type_, records, segment_bytes_max=bytes_max)
             if lines:
                 backlog.put(lines, after, is_lazy=lazy)
                 self._place = after
@@ -316,7 +316,7 @@ class Journal:
             raise AssertionError("signed without a note")
         return self._signer.note
 
-    def vouch(self, tree: Tree) -> str:
+    def sign_tree(self, tree: Tree) -> str:
         """A checkpoint over an earlier tree of this log, for a `prune` record that holds it; kept nowhere else."""
         return self._signer.note_of(tree)
 
@@ -328,7 +328,7 @@ class Journal:
         """The `vkey` record that introduces the signing key."""
         return introduction(self._signer.signers[0])
 
-    def succeed(self) -> Signer:
+    def rotate_key(self) -> Signer:
         """Records a new key, and has both keys sign from now on; blocking. The caller stores it for the next start.
 
         Raises `JournalFault`; nothing has changed then.

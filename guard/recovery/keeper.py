@@ -172,7 +172,7 @@ class Keeper:
 
     async def _delete(self, numbers: tuple[int, ...]) -> None:
         await self._read_back()
-        record = await asyncio.to_thread(prune_record, self._state, numbers, vouch=self._journal.vouch)
+        record = await asyncio.to_thread(prune_record, self._state, numbers, sign=self._journal.sign_tree)
         await self._journal.durable(self._journal.append("prune", record))
         await asyncio.to_thread(delete, self._state, numbers, disk=self._disk)
         _log.info("pruned", segments=numbers, first_seq=record.first_seq)

@@ -17,7 +17,7 @@ PURE_MODULES: Final = frozenset(
         "journal/entries.py",
         "journal/examine.py",
         "journal/note.py",
-        "journal/place.py",
+        "journal/recordend.py",
         "journal/record.py",
         "journal/seen.py",
         "journal/succession.py",

@@ -13,8 +13,8 @@ from guard.admin import recount
 from guard.admin.change import Who
 from guard.admin.recount import Recount
 from guard.errors import JournalFault
-from guard.journal import place
 from guard.journal import plain as bounded
+from guard.journal import recordend
 from guard.limits import grafting, staging
 from guard.recovery import beginning
 from guard.replay import counted
@@ -185,7 +185,7 @@ async def test_a_log_longer_than_a_record_takes_is_told_in_pieces(
         for n in range(count):
             await scene.placed(remark=str(n), qty=100 + 100 * (n % 2))
         await scene.written()
-        monkeypatch.setattr(place, "LINE_BYTES_MAX", 6_000)
+        monkeypatch.setattr(recordend, "LINE_BYTES_MAX", 6_000)
         monkeypatch.setattr(recount, "TARGETS_BYTES_MAX", 5_000)
         if not is_start:
             assert (await reloaded(scene, text)).result == "applied"

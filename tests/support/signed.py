@@ -10,7 +10,7 @@ from guard.journal import Journal, read_lines
 from guard.journal.checkpoints import checkpoints_path, read_notes
 from guard.journal.examine import Claimed, examine
 from guard.journal.note import Checkpoint, Signer, Verifier, sign
-from guard.journal.place import RecordEnd, settle
+from guard.journal.recordend import RecordEnd, appended
 from guard.journal.tree import Tree, TreeHead, leaf
 from tests.support.clock import START_US, ManualClock
 from tests.support.journal import decision, outcome, refusal
@@ -31,7 +31,7 @@ class Log:
 
     def add(self, type_: str, members: Struct | dict[str, object]) -> int:
         """One more record; its seq."""
-        new, self.place = settle(self.place, type_, members, ts_us=START_US, segment_bytes_max=self._bytes_max)
+        new, self.place = appended(self.place, type_, members, ts_us=START_US, segment_bytes_max=self._bytes_max)
         lines = new.split(b"\n")
         self.lines += [line + b"\n" for line in lines]
         for line in lines:

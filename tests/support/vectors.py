@@ -5,7 +5,7 @@ from typing import Final
 
 from guard.journal.entries import Prune, Segment
 from guard.journal.note import Checkpoint, sign
-from guard.journal.place import RecordEnd, settle
+from guard.journal.recordend import RecordEnd, appended
 from guard.journal.succession import introduction
 from guard.journal.tree import Tree, TreeHead, inclusion, leaf, roots
 from tests.support.clock import START_US
@@ -23,7 +23,7 @@ def lines() -> list[bytes]:
     """Five lines without their newlines: the segment's own and four records."""
     place, found = RecordEnd(), list[bytes]()
     for number, (type_, members) in enumerate(MEMBERS):
-        line, place = settle(place, type_, members, ts_us=START_US + number, segment_bytes_max=10**6)
+        line, place = appended(place, type_, members, ts_us=START_US + number, segment_bytes_max=10**6)
         found += line.split(b"\n")
     return found
 

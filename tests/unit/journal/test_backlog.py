@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from guard.journal.backlog import GATHERED_MAX, TURNS_MAX, Backlog, QueueBounds
-from guard.journal.place import RecordEnd
+from guard.journal.recordend import RecordEnd
 from guard.journal.tree import Tree
 
 

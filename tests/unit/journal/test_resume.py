@@ -8,7 +8,7 @@ from guard.errors import JournalFault, StateFault
 from guard.journal import JournalBounds
 from guard.journal.checkpoints import checkpoints_path
 from guard.journal.disk import Disk
-from guard.journal.place import RecordEnd
+from guard.journal.recordend import RecordEnd
 from guard.journal.resume import resume
 from guard.journal.segments import read_lines, segment_numbers
 from guard.journal.tail import recover

@@ -99,7 +99,7 @@ def test_the_record_of_a_deletion_stands_for_what_is_gone(state: Path) -> None:
     for line in read_lines(state, last=3):
         tree = tree.grown(leaf(line[:-1]))
     journal = Journal.open(state, clock=ManualClock(BEGIN + timedelta(days=6)))
-    pruned = prune_record(state, (1, 2, 3), vouch=journal.vouch)
+    pruned = prune_record(state, (1, 2, 3), sign=journal.sign_tree)
     journal.append("prune", pruned)
     journal.flush()
     delete(state, (1, 2, 3), disk=FaultyDisk())

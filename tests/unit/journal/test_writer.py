@@ -13,7 +13,7 @@ import pytest
 
 from guard.errors import JournalFault, StateFault
 from guard.journal import Decision, Gap, Journal, JournalBounds, read_lines, replay
-from guard.journal.place import Timed
+from guard.journal.recordend import Timed
 from guard.terms import Claim
 from tests.support.clock import START_US, ManualClock
 from tests.support.disk import FaultyDisk, HeldDisk

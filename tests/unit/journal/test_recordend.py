@@ -3,8 +3,8 @@
 import pytest
 
 from guard.errors import JournalFault
-from guard.journal.place import DAY_US, RecordEnd, settle, settle_all
 from guard.journal.record import LINE_BYTES_MAX
+from guard.journal.recordend import DAY_US, RecordEnd, appended, appended_all
 from tests.support.journal import verify
 
 NOWHERE = RecordEnd()
@@ -12,7 +12,7 @@ NOWHERE = RecordEnd()
 
 def settled(place: RecordEnd, text: str = "x", *, segment_bytes_max: int) -> tuple[list[bytes], RecordEnd]:
     """A record of some size: its line, and the one that opens its segment."""
-    lines, after = settle(place, "note", {"text": text}, ts_us=0, segment_bytes_max=segment_bytes_max)
+    lines, after = appended(place, "note", {"text": text}, ts_us=0, segment_bytes_max=segment_bytes_max)
     return lines.split(b"\n"), after
 
 
@@ -71,10 +71,10 @@ def test_several_at_once_are_the_lines_that_they_are_one_by_one() -> None:
     records = [({"text": text}, n) for n, text in enumerate("abcde")]
     lines, after = list[bytes](), place
     for members, ts_us in records:
-        line, after = settle(after, "note", members, ts_us=ts_us, segment_bytes_max=10_000)
+        line, after = appended(after, "note", members, ts_us=ts_us, segment_bytes_max=10_000)
         lines.append(line)
 
-    assert settle_all(place, "note", records, segment_bytes_max=10_000) == (lines, after)
+    assert appended_all(place, "note", records, segment_bytes_max=10_000) == (lines, after)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_several_at_once_are_the_lines_that_they_are_one_by_one() -> None:
 def test_several_at_once_end_before_what_begins_a_file_or_is_no_line(text: str, ts_us: int) -> None:
     """Those behind it are left out too: their order is the record's."""
     _, place = settled(NOWHERE, segment_bytes_max=1000)
-    line, after = settle(place, "note", {"text": "a"}, ts_us=0, segment_bytes_max=1000)
+    line, after = appended(place, "note", {"text": "a"}, ts_us=0, segment_bytes_max=1000)
     records = [({"text": "a"}, 0), ({"text": text}, ts_us), ({"text": "b"}, 0)]
 
-    assert settle_all(place, "note", records, segment_bytes_max=1000) == ([line], after)
-    assert settle_all(place, "note", records[1:], segment_bytes_max=1000) == ([], place)
+    assert appended_all(place, "note", records, segment_bytes_max=1000) == ([line], after)
+    assert appended_all(place, "note", records[1:], segment_bytes_max=1000) == ([], place)
