@@ -98,10 +98,10 @@ def fill_cell(cell: str, *, market: str, wall: datetime) -> str:
     return cell
 
 
-def book_of(cell: str) -> tuple[str, str]:
+def budget_of(cell: str) -> tuple[str, str]:
     """What the cells of a counter in all periods have in common, that of good-till-cancelled orders too.
 
-    Two budgets of the same counter that return to zero at different times are two books.
+    Two budgets of the same counter that return to zero at different times are not the same.
     """
     counter, _, period = cell.rpartition("|")
     return counter, period.partition("@")[2] if period.endswith(_ALL) else ""

@@ -22,7 +22,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from guard.policy.cells import book_of, fill_cell, is_gtc
+from guard.policy.cells import budget_of, fill_cell, is_gtc
 from guard.policy.notation import ledger_units
 
 OPEN: Final = "open_value"
@@ -125,6 +125,6 @@ def _charged(
     if period == cell:
         return {cell: ceil(spent + rest)}
     # Good till cancelled: what earlier periods were charged stays there, this one gets the difference.
-    book = book_of(cell)
-    earlier = sum(n for other, n in held.items() if other not in {cell, period} and book_of(other) == book)
+    budget = budget_of(cell)
+    earlier = sum(n for other, n in held.items() if other not in {cell, period} and budget_of(other) == budget)
     return {cell: ceil(rest), period: max(ceil(spent) - earlier, 0)}

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from guard.intent import order_of
 from guard.journal import Order, OutcomeRecord, Reconciled
 from guard.limits import Holder, State, advance, end_order, fill_ended, post, reserve, set_targets, settle
-from guard.policy.cells import book_of, is_gtc
+from guard.policy.cells import budget_of, is_gtc
 from guard.policy.fills import FillProgress, targets, vanished
 from guard.recovery.readback import opening_of
 from guard.replay.judging import RecordedRequest, ReplayVerdict
@@ -94,17 +94,17 @@ class Counterfactual:
         # Where both worlds count on one cell, what happened is on record; the rest is worked out as it was then.
         shared = set() if real is None else set(real.holds.cells)
         if shared.issuperset(held) or record.filled_qty is None:
-            books = {book for cell in held if (book := book_of(cell))[0]}
+            budgets = {budget for cell in held if (budget := budget_of(cell))[0]}
             lost = vanished(held, market=holder.market, at=wall) if record.filled_qty is None and record.ended else {}
-            amounts = lost | {c: n for c, n in record.targets.items() if c in held or book_of(c) in books}
+            amounts = lost | {c: n for c, n in record.targets.items() if c in held or budget_of(c) in budgets}
         else:
             progress = _progress(holder, record, wall)
             found = targets(wholes(holder), held, progress, market=holder.market)
             # In which period a fill of such an order counts is on record too, where both count it.
-            books = {book_of(cell) for cell in held if is_gtc(cell)}
-            periods = {cell for cell in record.targets if book_of(cell) in books and not is_gtc(cell)}
-            told = set(map(book_of, periods))
-            amounts = {cell: n for cell, n in found.items() if cell not in shared and book_of(cell) not in told}
+            budgets = {budget_of(cell) for cell in held if is_gtc(cell)}
+            periods = {cell for cell in record.targets if budget_of(cell) in budgets and not is_gtc(cell)}
+            told = set(map(budget_of, periods))
+            amounts = {cell: n for cell, n in found.items() if cell not in shared and budget_of(cell) not in told}
             amounts |= {
                 cell: n for cell, n in record.targets.items() if cell in found or cell in held or cell in periods
             }
@@ -120,10 +120,10 @@ class Counterfactual:
         progress = replace(_progress(holder, record, wall), is_over=True)
         found = targets(wholes(holder), held, progress, market=holder.market)
         shared = set() if real is None else {cell for basis in real.bases for cell in basis.cells}
-        books = {book_of(cell) for basis in holder.bases for cell in basis.cells}
-        told = {cell: amount for cell, amount in record.targets.items() if book_of(cell) in books}
+        budgets = {budget_of(cell) for basis in holder.bases for cell in basis.cells}
+        told = {cell: amount for cell, amount in record.targets.items() if budget_of(cell) in budgets}
         # In which period such a fill counts is on record too, where both count it.
-        over = shared | {cell for cell in found if book_of(cell) in set(map(book_of, told))}
+        over = shared | {cell for cell in found if budget_of(cell) in set(map(budget_of, told))}
         mine = {cell: amount for cell, amount in found.items() if cell not in over}
         fill_ended(self.state, record.decision, mine | told, fills=fills_of(record), t_us=record.t)
 

@@ -1,4 +1,4 @@
-"""A large book gone through in slices; the event loop runs between two of them, so no request waits for the whole."""
+"""Many orders gone through in slices; the event loop runs between two of them, so no request waits for the whole."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -15,12 +15,12 @@ async def in_slices(things: Iterable[_T]) -> AsyncIterator[tuple[_T, ...]]:
     Writing down what there is takes a turn by itself where it is much. What was handed out is held no more: to look
     through all of it for the collector, or to let go of it at the end, would take as long again.
     """
-    book = list(things)
-    book.reverse()
-    is_much = len(book) > SLICE
-    while book:
+    left = list(things)
+    left.reverse()
+    is_much = len(left) > SLICE
+    while left:
         if is_much:
             await asyncio.sleep(0)
-        some = tuple(book[: -SLICE - 1 : -1])
-        del book[-SLICE:]
+        some = tuple(left[: -SLICE - 1 : -1])
+        del left[-SLICE:]
         yield some
