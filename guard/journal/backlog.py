@@ -8,6 +8,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple, NoReturn
 
 from msgspec import Struct
@@ -41,8 +42,11 @@ class QueueBounds(NamedTuple):
     bytes_: int
 
 
-Waiter = tuple[int, asyncio.Future[None]]
-"""The seq of the record that is waited for, and the future that is resolved."""
+Reached = Callable[[JournalFault | None], None]
+"""Hears, on the loop, that a mark has come as far as was waited for, or that it never will. It must not raise."""
+
+Waiter = tuple[int, Reached]
+"""The seq of the record that is waited for, and who hears of it."""
 
 
 class Mark:
@@ -184,28 +188,35 @@ class Backlog:
     def refuse_if_failed(self) -> None:
         """Raises `JournalFault` after a fault of the disk. The caller holds the lock."""
         if self.failed is not None:
-            raise JournalFault(f"the journal is closed until a restart: {self.failed}")
+            raise self._fault()
+
+    def _fault(self) -> JournalFault:
+        return JournalFault(f"the journal is closed until a restart: {self.failed}")
 
     def reach(self, mark: Mark, seq: int) -> asyncio.Future[None]:
         """A future that is done once the mark has come to `seq`; it fails with `JournalFault` if it never will."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.when(mark, seq, partial(_resolve, future))
+        return future
+
+    def when(self, mark: Mark, seq: int, told: Reached) -> None:
+        """`told` hears once the mark has come to `seq`, or that it never will; at once, if that is known."""
         with self.lock:
-            if seq <= mark.seq:
-                reached = asyncio.get_running_loop().create_future()
-                reached.set_result(None)
-                return reached
-            if self.failed is not None:
-                self.refuse_if_failed()
-            if mark is self.signed:
-                self._want(seq)
-            loop = self.loop
-            if loop is None or threading.get_ident() != self._loop_thread or not loop.is_running():
-                if loop is not None:
-                    raise AssertionError("a journal serves one event loop")
-                loop = asyncio.get_running_loop()
-                self.serve(loop)
-            future = loop.create_future()
-            mark.waiters.append((seq, future))
-            return future
+            if seq > mark.seq and self.failed is None:
+                self._wait(mark, (seq, told))
+                return
+            fault = self._fault() if seq > mark.seq else None
+        told(fault)
+
+    def _wait(self, mark: Mark, waiter: Waiter) -> None:
+        if mark is self.signed:
+            self._want(waiter[0])
+        loop = self.loop
+        if loop is None or threading.get_ident() != self._loop_thread or not loop.is_running():
+            if loop is not None:
+                raise AssertionError("a journal serves one event loop")
+            self.serve(asyncio.get_running_loop())
+        mark.waiters.append(waiter)
 
     def want_signature(self, seq: int) -> None:
         """Has the writer thread sync and sign at least up to `seq`; waits for nothing."""
@@ -292,20 +303,24 @@ class Backlog:
         if self.loop is None or not (waiters or then):
             return
         try:
-            self.loop.call_soon_threadsafe(_resolve, waiters, then, why)
+            self.loop.call_soon_threadsafe(_tell_all, waiters, then, why)
         except RuntimeError:  # the loop is closed: nobody waits any more
             return
 
 
-def _resolve(waiters: list[Waiter], then: Callable[[], None] | None, why: str | None) -> None:
+def _tell_all(waiters: list[Waiter], then: Callable[[], None] | None, why: str | None) -> None:
     try:
         if then is not None:
             then()
     finally:
-        for _, future in waiters:
-            if future.done():  # its task was cancelled
-                continue
-            if why is None:
-                future.set_result(None)
-            else:
-                future.set_exception(JournalFault(f"the record may not be on the disk: {why}"))
+        for _, told in waiters:
+            told(None if why is None else JournalFault(f"the record may not be on the disk: {why}"))
+
+
+def _resolve(future: asyncio.Future[None], fault: JournalFault | None) -> None:
+    if future.done():  # its task was cancelled
+        return
+    if fault is None:
+        future.set_result(None)
+    else:
+        future.set_exception(fault)

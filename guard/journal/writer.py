@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from guard.clock import Clock
 from guard.errors import GuardFault, JournalFault, StateFault
 from guard.journal import signingkey, statedir, stateformat
-from guard.journal.backlog import Backlog, QueueBounds
+from guard.journal.backlog import Backlog, QueueBounds, Reached
 from guard.journal.checkpoints import CheckpointFile, signed_by
 from guard.journal.checkpointsigner import CheckpointSigner
 from guard.journal.committer import Callbacks, Committer, Lags, WriterParts
@@ -296,9 +296,17 @@ class Journal:
 
         `JournalFault` if nobody knows whether it is. All callers share one event loop.
         """
+        self._was_appended(seq)
+        return self._backlog.reach(self._backlog.durable, seq)
+
+    def when_durable(self, seq: int, told: Reached) -> None:
+        """For who does not await: `told` hears of it on the loop, at once if it is known; it must not raise."""
+        self._was_appended(seq)
+        self._backlog.when(self._backlog.durable, seq, told)
+
+    def _was_appended(self, seq: int) -> None:
         if seq > self._place.tree.size:
             raise AssertionError(f"record {seq} was never appended")
-        return self._backlog.reach(self._backlog.durable, seq)
 
     async def find(self, ts: str, decision: str) -> Line | None:
         """The decision with this id and `ts`; None if it is no longer kept. Raises `JournalFault`."""

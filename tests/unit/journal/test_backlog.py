@@ -62,6 +62,27 @@ async def test_while_turns_bring_more_that_is_waited_for_they_share_a_sync(broug
     assert backlog.records == 0
 
 
+async def test_who_does_not_await_is_told_once() -> None:
+    """When its record has come, at once if it has come already, and why if it never will."""
+    backlog, told = queued(1, 2, 3), list[tuple[int, str]]()
+
+    def when(seq: int) -> None:
+        backlog.when(backlog.durable, seq, lambda fault: told.append((seq, str(fault))))
+
+    when(1)
+    when(2)
+    backlog.publish(backlog.durable, 1)
+    await asyncio.sleep(0.01)
+    assert told == [(1, "None")]
+    when(1)
+    assert told == [(1, "None")] * 2
+    backlog.fail(OSError("no disk"))
+    await asyncio.sleep(0.01)
+    assert told == [(1, "None")] * 2 + [(2, "the record may not be on the disk: no disk")]
+    when(3)
+    assert told[3:] == [(3, "the journal is closed until a restart: no disk")]
+
+
 async def test_who_waits_for_a_record_waits_no_longer_than_for_it() -> None:
     """Those whose record has come are told once; the others go on waiting, and nobody is kept."""
     backlog = queued(1, 2, 3)
