@@ -23,18 +23,17 @@ from guard.clock import Clock, SystemClock
 from guard.terms import Answer, Failure, Outbound
 from guard.upstream.answer import ByteBudget, ParsedAnswer
 from guard.upstream.circuit import Circuits, Pass
+from guard.upstream.connection import UNSENT, Waiter, DaemonConnection, Future
 from guard.upstream.circuited import WITHDRAWN, CircuitLog
-from guard.upstream.connection import UNSENT, DaemonConnection, Future
 from guard.upstream.head import Heads
 from guard.upstream.origin import brief
-from guard.upstream.pool import IdleConnections, RequestSlots, Urgency, urgency_of
+from guard.upstream.pool import IdleConnections, RequestSlots, urgency_of
 from guard.upstream.trust import Trust
 
 Sent = tuple[DaemonConnection, Future]  # a request on its way, and its answer to be
 ANSWER_BYTES_MAX: Final = 32 * 2**20
 ANSWERS_BYTES_MAX: Final = 256 * 2**20  # of all connections together; one answer of whatever size is let in
 Told = Callable[[Answer | Failure | None], None]
-_OTHER = Urgency.OTHER  # asked of every read
 CLOSE_MAX_S: Final = 1.0  # how long `close` waits for the transports' last words
 _log = structlog.get_logger("guard")
 
@@ -56,13 +55,14 @@ class Link(Struct, frozen=True, kw_only=True):
 
 
 class _Trip(Struct, gc=False):
-    """A request that `ask` has sent, and what has come of it."""
+    """A request that `ask` has sent, and what has come of it. `connection`: on which; None until it has one."""
 
-    connection: DaemonConnection
     way: Pass
     started_us: int
     told: Told
     come: Callable[["_Trip"], None]
+    is_trade: bool
+    connection: DaemonConnection | None = None
     found: ParsedAnswer | Failure | None = None
 
     def done(self) -> bool:
@@ -158,31 +158,22 @@ class Client:
                 self._circuit_log.tell()
 
     def ask(self, request: Outbound, told: Told) -> bool:
-        """Sends a read in this turn, if a slot and an open connection are free; False: nothing was done.
+        """Sends it in this turn, if a slot and an open connection are free; False: nothing was done.
 
         `told` hears, after the answers of that turn have come in, what `send` would have returned; None where nothing
         was sent since the connection was found closed. It must not raise.
         """
-        circuit, slots, loop, now_us = self._circuits.reads, self._slots, self._loop, self._clock.mono_us()
+        is_trade, loop, now_us = request.is_trade, self._loop, self._clock.mono_us()
+        circuit = self._circuits.trades if is_trade else self._circuits.reads
         if circuit.is_open or loop is None:
             return False
-        data, way = self._heads.render(request), circuit.enter(now_us, is_cancel=False, owner=request.owner)
-        if way is None or not slots.take_now(_OTHER):
+        way = circuit.enter(now_us, is_cancel=request.is_cancel, owner=request.owner)
+        data, deadline_s = self._heads.render(request), loop.time() + request.timeout_s
+        if way is None or not self._slots.take_now(urgency_of(request)):
             return False
-        connection = self._idle.pick(is_trade=False)
-        if connection is None:
-            slots.give_back()
-            return False
-        trip = _Trip(connection, way, now_us, told, self._has_come)
-        if not connection.keep(data, loop.time() + request.timeout_s, trip):
-            slots.give_back()
-            connection.drop()
-            return False
-        if slots.in_use == 1:
-            _leave_now(connection)
-        else:
-            self._leave_later(connection, request)
-        return True
+        trip = _Trip(way, now_us, told, self._has_come, is_trade)
+        trip.connection = self._placed(request, data, deadline_s, waiter=trip)
+        return trip.connection is not None
 
     def _has_come(self, trip: _Trip) -> None:
         if not self._come:
@@ -200,9 +191,10 @@ class Client:
                 result = Answer(found.status, found.content_type, found.body, took_us)
             elif found is not None and (found is not UNSENT or self._is_closed):
                 result = replace(found, duration_us=took_us)
-            self._put_back(trip.connection)
+            if trip.connection is not None:
+                self._put_back(trip.connection)
             self._slots.give_back()
-            if self._circuits.leave(trip.way, result, is_trade=False, now_us=now_us):
+            if self._circuits.leave(trip.way, result, is_trade=trip.is_trade, now_us=now_us):
                 self._circuit_log.tell()
             try:
                 trip.told(result)
@@ -227,29 +219,32 @@ class Client:
 
         The answer is `UNSENT` if the connection was found closed.
         """
-        slots = self._slots
-        if not slots.take_now(urgency_of(request)):
+        if not self._slots.take_now(urgency_of(request)):
             return None
-        connection = sent = None
+        waiter: Future = asyncio.get_running_loop().create_future()
+        connection = self._placed(request, data, deadline_s, waiter=waiter)
+        return None if connection is None else (connection, waiter)
+
+    def _placed(self, request: Outbound, data: bytes, deadline_s: float, *, waiter: Waiter) -> DaemonConnection | None:
+        """Sends it in this turn with the slot that it has; None: no connection is open, and its slot is given back."""
+        connection, is_placed = None, False
         try:
             connection = self._idle.pick(is_trade=request.is_trade)
-            asked = None if connection is None else connection.take(data, deadline_s)
-            if connection is None or asked is None:
+            if connection is None or not connection.keep(data, deadline_s, waiter):
                 return None
-            if request.is_cancel or slots.in_use == 1:
-                if _may_leave(request):
-                    connection.leave()
-                else:
-                    connection.keep_back(WITHDRAWN)
-            else:
-                self._leave_later(connection, request)
-            sent = connection, asked
+            is_placed = True
         finally:
-            if sent is None:
-                slots.give_back()
+            if not is_placed:
+                self._slots.give_back()
                 if connection is not None:
                     connection.drop()  # it was found closed
-        return sent
+        if request.is_cancel or self._slots.in_use == 1:
+            if request.may_leave is not None:
+                _look(connection, request.may_leave)
+            _leave_now(connection)
+        else:
+            self._leave_later(connection, request)
+        return connection
 
     def _leave_later(self, connection: DaemonConnection, request: Outbound) -> None:
         """Has the connection's request written at the end of this turn of the loop."""
@@ -265,11 +260,7 @@ class Client:
         looked_at, leaving = self._looked_at, self._leaving
         self._looked_at, self._leaving = [], []
         for connection, may_leave in looked_at:
-            try:
-                if not may_leave():
-                    connection.keep_back(WITHDRAWN)
-            except Exception:  # noqa: BLE001 - a bug of ours is one request's alone, and the others leave
-                _broken(connection)
+            _look(connection, may_leave)
         for connection in (*[connection for connection, _ in looked_at], *leaving):
             _leave_now(connection)
 
@@ -380,6 +371,15 @@ class Client:
 
 def _may_leave(request: Outbound) -> bool:
     return request.may_leave is None or request.may_leave()
+
+
+def _look(connection: DaemonConnection, may_leave: Callable[[], bool]) -> None:
+    """Keeps its request back if it may not leave by now."""
+    try:
+        if not may_leave():
+            connection.keep_back(WITHDRAWN)
+    except Exception:  # noqa: BLE001 - a bug of ours is one request's alone, and the others leave
+        _broken(connection)
 
 
 def _leave_now(connection: DaemonConnection) -> None:

@@ -60,19 +60,12 @@ class DaemonConnection(asyncio.Protocol):
         return self._transport is not None
 
     def ask(self, request: bytes, deadline_s: float) -> Future | None:
-        """Take a request and send it. None: nothing was sent, and nothing will be."""
-        waiter = self.take(request, deadline_s)
-        return waiter if waiter is not None and self.leave() else None
-
-    def take(self, request: bytes, deadline_s: float) -> Future | None:
-        """Keep a request for `leave`; its answer or failure comes in the future. None: nothing can be sent here."""
-        if not self.is_reusable:
-            return None
+        """Send a request; its answer or failure comes in the future. None: nothing was sent, and nothing will be."""
         waiter: Future = asyncio.get_running_loop().create_future()
-        return waiter if self.keep(request, deadline_s, waiter) else None
+        return waiter if self.keep(request, deadline_s, waiter) and self.leave() else None
 
     def keep(self, request: bytes, deadline_s: float, waiter: Waiter) -> bool:
-        """The same for whatever waits: `waiter` hears, once, by `deadline_s` of the loop's clock.
+        """Keep a request for `leave`; `waiter` hears of it, once, by `deadline_s` of the loop's clock.
 
         False: nothing can be sent here. Called when something is in flight: a bug.
         """
@@ -92,7 +85,7 @@ class DaemonConnection(asyncio.Protocol):
         return True
 
     def leave(self) -> bool:
-        """Send what was taken, unless it has failed since. False: nothing was sent, and nothing will be.
+        """Send what was kept, unless it has failed since. False: nothing was sent, and nothing will be.
 
         Nothing is sent to a peer that has closed or said anything unasked, down to the kernel. A close that the loop
         has not yet seen would make a false *unknown* of a trade, and bytes that came before the request would be taken
@@ -110,7 +103,7 @@ class DaemonConnection(asyncio.Protocol):
         return True
 
     def keep_back(self, why: Failure) -> None:
-        """Discards what was taken; something else may be sent."""
+        """Discards what was kept; something else may be sent."""
         waiter, self._waiter, self._unsent = self._waiter, None, None
         self.is_reusable = not self._is_spent
         if waiter is not None and not waiter.done():

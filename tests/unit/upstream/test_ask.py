@@ -1,8 +1,9 @@
-"""Reads that are sent in the turn in which they come, and whose answers come by callback."""
+"""Requests that are sent in the turn in which they come, and whose answers come by callback."""
 
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from guard.clock import SystemClock
 from guard.terms import Answer, Failure, Outbound
@@ -11,6 +12,7 @@ from guard.upstream.circuit import EVERYBODY, OPEN_MIN_US
 from tests.support.scripted_daemon import ScriptedDaemon, Talk, answer, scripted
 
 READ = Outbound("GET", "/api/accounts", None, 5.0)
+ORDER = Outbound("POST", "/api/order", b"{}", 5.0, is_trade=True)
 Heard = asyncio.Queue[Answer | Failure | None]
 
 
@@ -25,7 +27,8 @@ async def opened(client: Client) -> None:
     assert (client.in_flight, client.connections) == (0, 1)
 
 
-async def test_a_read_is_sent_at_once_and_its_answer_told_later() -> None:
+@pytest.mark.parametrize("request_", [READ, ORDER, replace(ORDER, is_cancel=True)])
+async def test_it_is_sent_at_once_and_its_answer_told_later(request_: Outbound) -> None:
     """On the connection that is open; slot and connection are free again when it is told."""
     async with scripted() as daemon:
         client, heard = client_of(daemon), Heard()
@@ -36,7 +39,7 @@ async def test_a_read_is_sent_at_once_and_its_answer_told_later() -> None:
             free.append(client.in_flight)
             heard.put_nowait(result)
 
-        assert client.ask(READ, told)
+        assert client.ask(request_, told)
         assert client.in_flight == 1
         result = await heard.get()
         assert isinstance(result, Answer)
@@ -57,6 +60,58 @@ async def test_what_cannot_be_sent_at_once_is_left_as_it_was() -> None:
         assert client.in_flight == 1
         assert isinstance(await heard.get(), Answer)
         assert (client.in_flight, len(daemon.requests), heard.qsize()) == (0, 2, 0)
+        await client.close()
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_trade_that_may_not_leave_by_then_is_kept_back(others: int) -> None:
+    """Alone at once, with others at the end of the turn; not a byte leaves, and its connection stays of use."""
+    async with scripted() as daemon:
+        client, heard, reads = client_of(daemon), Heard(), Heard()
+        await asyncio.gather(*[client.send(READ) for _ in range(1 + others)])
+        before = len(daemon.requests)
+        assert all(client.ask(READ, reads.put_nowait) for _ in range(others))
+        assert client.ask(replace(ORDER, may_leave=lambda: False), heard.put_nowait)
+        kept = await heard.get()
+        assert isinstance(kept, Failure)
+        assert (kept.kind, kept.is_sent) == ("held", False)
+        assert isinstance(await client.send(READ), Answer)
+        assert (len(daemon.requests), client.dials_total) == (before + others + 1, 1 + others)
+        await client.close()
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_fault_as_it_is_asked_whether_it_may_leave_is_left_to_who_sends_it_anew(others: int) -> None:
+    """No byte of it has left and no slot stays taken; `send` meets the fault again, and raises it."""
+
+    def broken() -> bool:
+        raise RuntimeError("broken")
+
+    order = replace(ORDER, may_leave=broken)
+    async with scripted() as daemon:
+        client, heard, reads = client_of(daemon), Heard(), Heard()
+        await asyncio.gather(*[client.send(READ) for _ in range(1 + others)])
+        before = len(daemon.requests)
+        assert all(client.ask(READ, reads.put_nowait) for _ in range(others))
+        assert client.ask(order, heard.put_nowait)
+        assert await heard.get() is None
+        with pytest.raises(RuntimeError, match="broken"):
+            await client.send(order)
+        assert [type(await reads.get()) for _ in range(others)] == [Answer] * others
+        assert (len(daemon.requests), client.in_flight) == (before + others, 0)
+        await client.close()
+
+
+async def test_a_trade_counts_for_the_circuit_of_trades() -> None:
+    """Not for that of reads."""
+    async with scripted() as daemon:
+        circuits, heard = Circuits(), Heard()
+        client = client_of(daemon, circuits)
+        await opened(client)
+        reads = len(circuits.reads.results)
+        assert client.ask(ORDER, heard.put_nowait)
+        await heard.get()
+        assert (len(circuits.trades.results), len(circuits.reads.results)) == (1, reads)
         await client.close()
 
 

@@ -314,11 +314,11 @@ async def warm(connections: int) -> AsyncIterator[tuple[Client, ScriptedDaemon]]
 async def test_what_comes_in_one_turn_leaves_together_and_a_cancel_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is alone waits for nothing, nor does a cancel; all others are written when the turn is over."""
     seen: list[str] = []
-    take, leave = DaemonConnection.take, DaemonConnection.leave
+    keep, leave = DaemonConnection.keep, DaemonConnection.leave
 
-    def taking(connection: DaemonConnection, request: bytes, deadline_s: float) -> Waiter | None:
-        seen.append("take")
-        return take(connection, request, deadline_s)
+    def keeping(connection: DaemonConnection, request: bytes, deadline_s: float, waiter: Waiter) -> bool:
+        seen.append("keep")
+        return keep(connection, request, deadline_s, waiter)
 
     def leaving(connection: DaemonConnection) -> bool:
         seen.append("leave")
@@ -326,12 +326,12 @@ async def test_what_comes_in_one_turn_leaves_together_and_a_cancel_at_once(monke
 
     cancel = replace(ORDER, is_cancel=True)
     async with warm(5) as (client, daemon):
-        monkeypatch.setattr(DaemonConnection, "take", taking)
+        monkeypatch.setattr(DaemonConnection, "keep", keeping)
         monkeypatch.setattr(DaemonConnection, "leave", leaving)
         answers = await asyncio.gather(*[client.send(request) for request in (READ, READ, ORDER, cancel, ORDER)])
 
         assert all(isinstance(each, Answer) for each in answers)
-        assert seen == ["take", "leave", "take", "take", "take", "leave", "take", "leave", "leave", "leave"]
+        assert seen == ["keep", "leave", "keep", "keep", "keep", "leave", "keep", "leave", "leave", "leave"]
         assert (client.dials_total, len(daemon.requests), client.in_flight) == (5, 10, 0)
 
 
@@ -475,7 +475,7 @@ async def test_a_bug_of_ours_as_one_leaves_is_no_other_ones(monkeypatch: pytest.
         assert (client.dials_total, len(daemon.requests), client.in_flight) == (4, 6, 0)
 
 
-@pytest.mark.parametrize("where", ["take", "leave"])
+@pytest.mark.parametrize("where", ["keep", "leave"])
 @pytest.mark.parametrize("is_idle", [True, False], ids=["an idle connection", "a new connection"])
 async def test_a_bug_of_ours_while_sending_takes_no_slot_along(
     monkeypatch: pytest.MonkeyPatch, is_idle: bool, where: str
