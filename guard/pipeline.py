@@ -14,9 +14,10 @@ from guard.server import Asker, answered
 from guard.terms import TRADE_EFFECTS, Call, CancelAll, Effect, Intent, Refusal, Reply
 from guard.walk.cancelall import CancelAlls
 from guard.walk.cancelling import Cancelling
+from guard.walk.carrier import Carrier
 from guard.walk.deciding import Deciding, PendingTrade
 from guard.walk.desk import Desk, Visit
-from guard.walk.door import admitted, misunderstood
+from guard.walk.door import RISKY, admitted, misunderstood
 from guard.walk.gather import CANCELS
 from guard.walk.hooks import HOOKS, Hooks
 from guard.walk.passthrough import PassThrough, PendingCall
@@ -24,10 +25,12 @@ from guard.walk.questions import answer as question
 from guard.walk.questions import is_question
 from guard.walk.reading import Reading, Readings, answer
 from guard.walk.recorder import Recorder
-from guard.walk.replies import refused, settled, turned_away, walked
-from guard.walk.sending import REACHES_OTHERS, Sending, carry, closings
+from guard.walk.replies import refused, turned_away, walked
+from guard.walk.sending import REACHES_OTHERS, Sending
+from guard.walk.trading import Trade, Trades, reply_to
 
 _CANCEL, _READ = Effect.ORDER_CANCEL, Effect.READ  # asked of every request
+_TOGETHER = RISKY | {_READ}
 
 
 class Pipeline:
@@ -40,8 +43,9 @@ class Pipeline:
         self.deciding = Deciding(self.recorder, lambda: self.hooks)
         self.pass_through = PassThrough(self.recorder)
         self.readings = Readings(self.recorder, self.pass_through)
-        self.closings = closings(self.recorder)
-        self.cancelling = Cancelling(self.recorder)
+        self.carrier = Carrier(self.recorder)
+        self.trades = Trades(self.deciding, self.carrier, go_on=self._go_on)
+        self.cancelling = Cancelling(self.recorder, self.carrier)
         self.cancel_alls = CancelAlls(self.recorder, self.cancelling)
 
     async def handle(self, call: Call) -> Reply:
@@ -51,22 +55,31 @@ class Pipeline:
         return await walked(self.recorder, visit, partial(self.walk, visit, entered))
 
     def begin(self, askers: Sequence[Asker]) -> None:
-        """The requests of one turn of the loop: reads go on together, everything else in a task of its own."""
+        """The requests of one turn of the loop: trades go on together, so do reads; all else in a task each."""
+        trades: list[Trade] = []
         readings: list[Reading] = []
         visits = self.desk.open_visits([asker.call for asker in askers])
         for asker, visit in zip(askers, visits, strict=True):
             entered = self.entered(visit)
             if isinstance(entered, Reply):
                 answer(self.recorder, visit, entered, to=asker)
-            elif visit.effect is _READ and entered is not None and not isinstance(entered, Exception):
-                readings.append(Reading(PendingCall(visit, entered, self.hooks), asker))
-            else:
+            elif entered is None or isinstance(entered, Exception) or (effect := visit.effect) not in _TOGETHER:
                 walk = partial(walked, self.recorder, visit, partial(self.walk, visit, entered))
                 self.desk.supervisor.take(answered(asker, walk), "request")
-        if len(readings) == len(askers):
+            elif effect is _READ:
+                readings.append(Reading(PendingCall(visit, entered, self.hooks), asker))
+            else:
+                trades.append(Trade(PendingTrade(visit, entered), asker, self.trades))
+        if len(trades) + len(readings) == len(askers):
+            self._go_together(trades, readings)
+        elif trades or readings:  # a cancel that came with them does not wait for them
+            asyncio.get_running_loop().call_soon(self._go_together, trades, readings)
+
+    def _go_together(self, trades: list[Trade], readings: list[Reading]) -> None:
+        if trades:
+            self.trades.begin(trades, self.hooks.carrying)
+        if readings:
             self.readings.begin(readings)
-        elif readings:  # a cancel that came with them does not wait for them
-            asyncio.get_running_loop().call_soon(self.readings.begin, readings)
 
     def entered(self, visit: Visit) -> Intent | Reply | Exception | None:
         """The request found, identified and parsed, or its refusal; None: it is a question to the guard itself.
@@ -106,23 +119,26 @@ class Pipeline:
             pending = PendingCall(visit, entered, self.hooks)
             judged = await self.pass_through.admitted(pending)
             return judged if isinstance(judged, Reply) else await self.pass_through.pass_on(pending)
-        sending = await self.deciding.decided(PendingTrade(visit, entered))
+        return await self._decided(await self.deciding.decided(PendingTrade(visit, entered)))
+
+    async def _go_on(self, trade: PendingTrade) -> Reply:
+        """The rest of the road of a trade that could not be decided at once."""
+        return await self._decided(await self.deciding.go_on(trade))
+
+    async def _decided(self, sending: Sending | Reply) -> Reply:
         if isinstance(sending, Reply):
             return sending
-        return await self.desk.supervisor.see_through(self.carry_out(sending), f"trade {visit.id}")
+        return await self.desk.supervisor.see_through(self.carry_out(sending), f"trade {sending.visit.id}")
 
     async def carry_out(self, sending: Sending) -> Reply:
         """Takes a decided trade to its outcome, in a task that the program owns; the reply to its caller."""
-        visit, each = sending.visit, sending.situation.each
+        each = sending.situation.each
         if each is not None:
             return await self.cancel_alls.told(sending, self.cancel_alls.begin(sending, each))
-        others = None if visit.effect is _CANCEL else self.closings
-        carried = await carry(self.recorder, sending, self.hooks.carrying, together=others)
+        carried = await self.carrier.carried(sending, self.hooks.carrying)
         if carried.late is REACHES_OTHERS:
             return await self.cancel_alls.one_by_one(sending)
-        if carried.late is not None:
-            return refused(self.recorder, visit, carried.late, is_recorded=False)
-        reply = settled(self.recorder, visit, carried.outcome, result=carried.result, judged=sending.judged)
-        if not isinstance(sending.situation.intent, CancelAll):
+        reply = reply_to(self.recorder, carried)
+        if carried.late is not None or not isinstance(sending.situation.intent, CancelAll):
             return reply
         return await self.cancel_alls.all_at_once(sending, carried, reply)

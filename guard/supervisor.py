@@ -10,7 +10,7 @@ given to an idle task that has finished its own.
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
@@ -20,6 +20,19 @@ AGAIN_S: Final = 5.0  # after a fault of a service
 RESTING_MAX: Final = 256  # tasks that wait for the next piece of work
 
 _log = structlog.get_logger(__name__)
+
+
+class Held(Protocol):
+    """A piece of work that no task sees to its end. By identity."""
+
+    @property
+    def name(self) -> str:
+        """What it is called where it has to be cut off."""
+        ...
+
+    def cut(self) -> None:
+        """The program ends."""
+        ...
 
 
 class Supervisor:
@@ -35,7 +48,7 @@ class Supervisor:
         self._services: set[asyncio.Task[Any]] = set()
         self._resting: dict[asyncio.Task[Any], asyncio.Future[Coroutine[Any, Any, None]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._held = 0
+        self._held: set[Held] = set()
         self._none_held: asyncio.Future[None] | None = None
         self._is_ending = False
         self._is_closed = False
@@ -43,7 +56,7 @@ class Supervisor:
     @property
     def in_flight(self) -> int:
         """How many pieces of work are under way; services do not count."""
-        return len(self._work) + self._held
+        return len(self._work) + len(self._held)
 
     @property
     def is_ending(self) -> bool:
@@ -97,13 +110,13 @@ class Supervisor:
                     wanted.result().close()  # it was taken, and never began
                 raise
 
-    def hold(self) -> None:
-        """A request has begun that no task sees to its end: a drain waits for its `release` too."""
-        self._held += 1
+    def hold(self, held: Held) -> None:
+        """A piece of work has begun that no task sees to its end: a drain waits for its `release` too."""
+        self._held.add(held)
 
-    def release(self) -> None:
-        """It is answered, or goes on in a task."""
-        self._held -= 1
+    def release(self, held: Held) -> None:
+        """It is over, or goes on in a task."""
+        self._held.discard(held)
         if not self._held and self._none_held is not None and not self._none_held.done():
             self._none_held.set_result(None)
 
@@ -165,11 +178,19 @@ class Supervisor:
                 ends.add(self._none_held)
             await asyncio.wait(ends, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)  # work may start more work
         hurried.cancel()
-        unfinished = tuple(sorted((*(task.get_name() for task in self._work), *("request",) * self._held)))
+        unfinished = tuple(sorted((*(task.get_name() for task in self._work), *(held.name for held in self._held))))
+        for held in tuple(self._held):
+            self._cut(held)
         await self._cancel(self._work)
         await self._cancel(self._services | self._resting.keys())
         self._is_closed = True
         return unfinished
+
+    def _cut(self, held: Held) -> None:
+        try:
+            held.cut()
+        except Exception:  # noqa: BLE001 - the others are cut off all the same
+            _log.exception("cutting_failed", name=held.name)
 
     async def _cancel(self, tasks: set[asyncio.Task[Any]]) -> None:
         if not tasks:

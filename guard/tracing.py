@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from guard.errors import JournalFault
 from guard.metrics import Metrics
 from guard.terms import Answer, Call, Failure, Reply
+from guard.walk.carrier import Carrying, OnRecord
 from guard.walk.desk import Visit
 from guard.walk.hooks import Hooks
-from guard.walk.sending import Carrying, Sending
+from guard.walk.recorder import Recorder
+from guard.walk.sending import Sending
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -75,7 +78,7 @@ class Tracing:
     def hooks(self, hooks: Hooks) -> Hooks:
         """The same hooks, each within a span."""
         carrying = Carrying(
-            recorded=self._timed_later("record", hooks.carrying.recorded),
+            recorded=self._timed_until_told("record", hooks.carrying.recorded),
             verdict=self._told(hooks.carrying.verdict),
         )
         return Hooks(
@@ -114,13 +117,18 @@ class Tracing:
 
         return timed
 
-    def _timed_later(self, name: str, hook: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def timed(*args: Any) -> Any:
-            trip, began_ns = self._trip(args), time.time_ns()
-            found = await hook(*args)
-            if trip is not None:
-                self._step(trip, name, began_ns=began_ns, ended_ns=time.time_ns())
-            return found
+    def _timed_until_told(
+        self, name: str, hook: Callable[[Recorder, Sending, OnRecord], None]
+    ) -> Callable[[Recorder, Sending, OnRecord], None]:
+        def timed(recorder: Recorder, sending: Sending, told: OnRecord) -> None:
+            trip, began_ns = self._trip((sending,)), time.time_ns()
+
+            def heard(fault: JournalFault | None) -> None:
+                if trip is not None:
+                    self._step(trip, name, began_ns=began_ns, ended_ns=time.time_ns())
+                told(fault)
+
+            hook(recorder, sending, heard)
 
         return timed
 

@@ -19,10 +19,11 @@ from guard.server import passed_reply
 from guard.terms import Answer, Refusal, Reply, Verdict, refuse
 from guard.walk.cancelling import Cancelling
 from guard.walk.cancelscope import orders_in_scope
+from guard.walk.closing import Closing
 from guard.walk.desk import Situation, Visit
 from guard.walk.recorder import Recorder
 from guard.walk.replies import Headers, rate_headers, trade_body, unusable
-from guard.walk.sending import Closing, Sending
+from guard.walk.sending import Sending
 from guard.walk.targets import ENDED, PENDING, Requester, Target
 
 RESULTS_MAX: Final = 2_000  # orders that an answer lists; it counts them all

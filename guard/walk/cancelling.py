@@ -37,11 +37,13 @@ from guard.terms import (
 )
 from guard.walk.broker import bucket_claims, bucket_of
 from guard.walk.cancelscope import orders_in_scope
+from guard.walk.carrier import Carrier
+from guard.walk.closing import close, hold
 from guard.walk.decisionrecord import Judged
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.outgoing import opening_of, outbound_of
 from guard.walk.recorder import Recorder
-from guard.walk.sending import Sending, carry, close, hold
+from guard.walk.sending import Sending
 from guard.walk.targets import ENDED, Requester, Target
 
 IN_FLIGHT_MAX: Final = 8  # cancels of one account that wait for the daemon at one time
@@ -56,8 +58,9 @@ _log = structlog.get_logger("guard")
 class Cancelling:
     """All one-by-one cancels that are under way on one recorder's desk."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, carrier: Carrier) -> None:
         self._recorder = recorder
+        self._carrier = carrier
         self._desk: Desk = recorder.desk
         self._under_way: dict[str, Target] = {}
 
@@ -166,13 +169,13 @@ class Cancelling:
     async def _sent(self, sending: Sending, target: Target) -> None:
         outcome, message = Verdict.UNKNOWN.value, ""
         try:
-            carried = await carry(self._recorder, sending)
+            carried = await self._carrier.carried(sending)
             while carried.late is not None and self._requester(target) is not None:  # its key ended before it left
                 again = await self._decided(target)
                 if again is None:
                     outcome = ENDED
                     return
-                carried = await carry(self._recorder, again)
+                carried = await self._carrier.carried(again)
             outcome, message = carried.outcome.verdict.value, carried.outcome.message
         finally:
             target.end(outcome, message)
@@ -207,7 +210,7 @@ class Cancelling:
         sending.reaches_others = lambda: any(
             holder.id not in known for holder in orders_in_scope(self._desk, situation)
         )
-        carried = await carry(self._recorder, sending)
+        carried = await self._carrier.carried(sending)
         if carried.outcome.verdict is Verdict.ACCEPTED:
             for target in targets:
                 target.decision = visit.id

@@ -16,6 +16,7 @@ from guard.errors import JournalFault
 from guard.limits import settle
 from guard.terms import CancelAll, Effect, Intent, Needs, Outcome, Reply, Verdict, refuse
 from guard.walk.cancelling import close_split
+from guard.walk.closing import close
 from guard.walk.decisionrecord import NOT_JUDGED
 from guard.walk.desk import Situation, Visit
 from guard.walk.door import RISKY
@@ -27,7 +28,7 @@ from guard.walk.outgoing import opening_of
 from guard.walk.prepare import ask_more, at_once, prepare
 from guard.walk.recorder import DecidedTrade, Recorder
 from guard.walk.replies import again, as_told, refused, told
-from guard.walk.sending import Sending, close
+from guard.walk.sending import Sending
 from guard.walk.shadow import shadowed
 from guard.walk.together import Together, raise_fault
 
@@ -58,7 +59,7 @@ class Deciding:
     """Decides trades over one recorder's desk."""
 
     def __init__(self, recorder: Recorder, hooks: Callable[[], Hooks]) -> None:
-        self._recorder = recorder
+        self.recorder = recorder
         self._desk = recorder.desk
         self._hooks = hooks
         self._together = Together(self.decide, self._desk.supervisor)
@@ -73,8 +74,12 @@ class Deciding:
             except BaseException:
                 trade.error = None
                 if isinstance(trade.found, Sending):
-                    close(self._recorder, trade.found, _INTERRUPTED)
+                    close(self.recorder, trade.found, _INTERRUPTED)
                 raise
+        return await self.go_on(trade)
+
+    async def go_on(self, trade: PendingTrade) -> Sending | Reply:
+        """The same for what `decide` has looked at: what was missing is asked for."""
         if trade.situation is None and trade.error is None:
             trade.situation = await prepare(self._desk, trade.visit, trade.intent)
             self.decide([trade])
@@ -138,7 +143,7 @@ class Deciding:
         judged = shadowed(desk, visit, situation, judged=assessment.judged)
         opening = opening_of(visit, situation, judged)
         sending = Sending(visit, situation, assessment.outbound, judged, None)
-        hooks.hold(self._recorder, sending, opening)
+        hooks.hold(self.recorder, sending, opening)
         trade.sending = sending
         desk.unwritten += 1
 
@@ -155,7 +160,7 @@ class Deciding:
                 if one is None:
                     break
                 decided.append(one)
-            seqs = self._recorder.all_decided(decided) if len(decided) > 1 else ()
+            seqs = self.recorder.all_decided(decided) if len(decided) > 1 else ()
         except Exception:  # noqa: BLE001 - each by itself: the fault is that trade's alone that it meets
             return
         for trade, seq in zip(pending, seqs, strict=False):
@@ -172,12 +177,12 @@ class Deciding:
             return None if sending.judged.shadow else DecidedTrade(visit, None, situation, sending.judged)
         if obstacle is None or obstacle.refusal is None or not is_never_summed(visit):
             return None
-        trade.obstacle = replace(obstacle, refusal=as_told(self._recorder, visit, obstacle.refusal))
+        trade.obstacle = replace(obstacle, refusal=as_told(self.recorder, visit, obstacle.refusal))
         return DecidedTrade(visit, trade.obstacle.refusal, situation, obstacle.judged or NOT_JUDGED)
 
     def _write(self, trade: PendingTrade) -> None:
         """Writes its record; called in the order in which room was taken."""
-        visit, situation, obstacle, recorder = trade.visit, trade.situation, trade.obstacle, self._recorder
+        visit, situation, obstacle, recorder = trade.visit, trade.situation, trade.obstacle, self.recorder
         if trade.sending is not None:
             trade.found = self._recorded(trade.sending)
         elif obstacle is not None and obstacle.refusal is not None and trade.is_placed:
@@ -194,19 +199,19 @@ class Deciding:
         desk.unwritten -= 1
         try:
             if sending.seq is None:
-                sending.seq = self._recorder.allowed(visit, situation, sending.judged)
+                sending.seq = self.recorder.allowed(visit, situation, sending.judged)
         except JournalFault as fault:
             if visit.effect in RISKY:
                 settle(desk.state, visit.id, _UNSENT, t_us=visit.t_us)
                 refusal = refuse(Code.JOURNAL_UNAVAILABLE, str(fault))
-                return refused(self._recorder, visit, refusal, situation=situation)
-            self._recorder.gap(visit, fault)
+                return refused(self.recorder, visit, refusal, situation=situation)
+            self.recorder.gap(visit, fault)
         except Exception:
             settle(desk.state, visit.id, _UNSENT, t_us=visit.t_us)
             visit.outcome = "failed"
             raise
         if situation.each is not None:
-            close_split(self._recorder, sending, situation.each)
+            close_split(self.recorder, sending, situation.each)
         elif type(situation.intent) is CancelAll:
             sending.reaches_others = lambda: self._hooks().own_orders_only(desk, visit, situation) is not None
         return sending

@@ -13,7 +13,7 @@ from guard.catalogue import find
 from guard.intent import parse
 from guard.limits import Holder, Opening
 from guard.terms import Answer, Endpoint, Failure, Intent, Outbound, Reason, Refusal
-from guard.walk import answerview, cancelscope, door, judging, sending, unlocking
+from guard.walk import answerview, cancelscope, carrier, closing, door, judging, unlocking
 from guard.walk.answerview import AnswerView
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.judging import Assessment
@@ -60,8 +60,8 @@ class Hooks(Struct, frozen=True):
     ownership: Callable[[Visit, Situation], list[Reason]] = ownership
     in_the_way: Callable[[Desk, Visit, Holder | None], Refusal | None] = in_the_way
     state: Callable[[Desk, Visit, Situation], list[Reason]] = door.state_reasons
-    hold: Callable[[Recorder, Sending, Opening], None] = sending.hold
-    carrying: sending.Carrying = sending.CARRYING
+    hold: Callable[[Recorder, Sending, Opening], None] = closing.hold
+    carrying: carrier.Carrying = carrier.CARRYING
     judge_passing: Callable[[Desk, Visit, Situation], Assessment] = judging.judge_passing
     pass_on: Callable[[Desk, Situation, Outbound], Awaitable[Answer | Failure]] = unlocking.send
     answer_view: ViewAnswer = answerview.view_of

@@ -17,11 +17,19 @@ from guard.walk.recorder import Recorder
 from guard.walk.replies import walked
 
 
-class Reading(Struct, gc=False):
+class Reading(Struct, eq=False, gc=False):
     """A read on its way, and who waits for its answer."""
 
     pending: PendingCall
     asker: Asker
+
+    @property
+    def name(self) -> str:
+        """As the operator is told it where the guard stops before its end."""
+        return "request"
+
+    def cut(self) -> None:
+        """The program ends: soon the client does, and with that it is answered."""
 
 
 class Readings:
@@ -51,12 +59,12 @@ class Readings:
             pending.error = error
             return False
         if is_sent:
-            desk.supervisor.hold()
+            desk.supervisor.hold(reading)
         return is_sent
 
     def _told(self, reading: Reading, result: Answer | Failure | None) -> None:
         """What the daemon said; None: nothing of it was sent, and it has to be sent anew."""
-        self._desk.supervisor.release()
+        self._desk.supervisor.release(reading)
         pending = reading.pending
         if result is None:
             self._go_on_alone(reading)

@@ -21,6 +21,7 @@ from guard.walk.judging import Assessment
 from tests.support import tokens
 from tests.support.edge_corpus import get
 from tests.support.guards import call, codes, key, order, record, said, write_keys
+from tests.support.journal import once_durable
 from tests.support.stage import (
     ACCOUNTS,
     CANCEL_ALL,
@@ -438,13 +439,7 @@ async def test_the_lock_at_the_last_look(tmp_path: Path) -> None:
     async with stage(tmp_path) as scene:
         await scene.ask(ACCOUNTS)
         halt = scene.guard.directory / "HALT"
-        durable = scene.guard.journal.durable
-
-        async def slowly(seq: int) -> None:
-            await durable(seq)
-            halt.touch()
-
-        scene.guard.journal.durable = slowly  # type: ignore[method-assign]
+        once_durable(scene.guard.journal, halt.touch)
         reply = await scene.place()
 
         assert code_of(reply) == (423, "halted")

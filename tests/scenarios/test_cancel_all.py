@@ -11,7 +11,8 @@ import pytest
 from msgspec import structs
 
 from guard.simulator.faults import Fault, Hold, HttpError, Reset, RetType, Unreachable
-from guard.terms import Refusal, Reply
+from guard.terms import Reply
+from guard.walk.carrier import OnRecord
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
 from tests.scenarios.test_access_walk import ISSUING
@@ -351,10 +352,15 @@ def waiting(scene: Stage, go: asyncio.Event) -> None:
     """A cancel of all of a caller's waits before its last look, as it does for a connection."""
     hooks = scene.guard.pipeline.hooks
 
-    async def recorded(recorder: Recorder, sending: Sending) -> Refusal | None:
-        if sending.visit.call.path == CANCEL_ALL:
+    def recorded(recorder: Recorder, sending: Sending, told: OnRecord) -> None:
+        async def later() -> None:
             await go.wait()
-        return await hooks.carrying.recorded(recorder, sending)
+            hooks.carrying.recorded(recorder, sending, told)
+
+        if sending.visit.call.path == CANCEL_ALL:
+            _ = scene.guard.supervisor.start(later(), "record")
+        else:
+            hooks.carrying.recorded(recorder, sending, told)
 
     carrying = structs.replace(hooks.carrying, recorded=recorded)
     scene.guard.pipeline.hooks = structs.replace(hooks, carrying=carrying)

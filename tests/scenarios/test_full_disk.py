@@ -1,6 +1,7 @@
 """A disk that fills up or breaks: nothing is sent that is not on record, and nothing that was sent is forgotten."""
 
 import errno
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ import pytest
 from guard.errors import JournalFault
 from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.guards import lines, operate, said
+from tests.support.journal import once_durable
 from tests.support.stage import ACCOUNTS, DAILY, Stage, again, code_of, decision_of, is_passed, stage
 
 BAD: Final = OSError(errno.EIO, "Input/output error")
@@ -67,14 +69,7 @@ async def test_an_outcome_that_could_not_be_written_is_unknown_after_a_restart(t
     async with stage(tmp_path, policies=DAILY, disk=disk) as scene:
         await scene.ask(ACCOUNTS)
         await scene.written()
-        go, durable = [True], scene.guard.journal.durable
-
-        async def then_full(seq: int) -> None:
-            await durable(seq)
-            if go:
-                disk.fails["write"] = NO_SPACE
-
-        scene.guard.journal.durable = then_full  # type: ignore[method-assign]
+        once_durable(scene.guard.journal, partial(disk.fails.setdefault, "write", NO_SPACE))
         reply = await scene.place(key="k")
         assert is_passed(reply)
         assert code_of(await scene.place(remark="2")) == (503, "journal_unavailable")

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +14,11 @@ from guard.policy.orders import MaxQty
 from guard.simulator import Simulator
 from guard.simulator.faults import Hold
 from guard.terms import Answer, Failure, Outbound, Reply
-from guard.walk import judging, outgoing, sending
+from guard.walk import closing, judging, outgoing, sending
 from guard.walk.hooks import HOOKS
 from tests.support.disk import FaultyDisk
 from tests.support.guards import codes, of_type, said
+from tests.support.journal import once_durable, slow_disk
 from tests.support.stage import (
     ACCOUNTS,
     DAILY,
@@ -81,13 +83,7 @@ async def test_a_caller_that_hangs_up_while_the_record_is_written_changes_nothin
     """Once decided the order goes, whoever is still listening."""
     async with stage(tmp_path, policies=DAILY) as scene:
         await scene.ask(ACCOUNTS)
-        go, durable = asyncio.Event(), scene.guard.journal.durable
-
-        async def slowly(seq: int) -> None:
-            await go.wait()
-            await durable(seq)
-
-        scene.guard.journal.durable = slowly  # type: ignore[method-assign]
+        go = slow_disk(scene.guard.journal)
         asked = asyncio.ensure_future(scene.place())
         await asyncio.sleep(0.01)
         assert scene.held() == 20_000
@@ -105,13 +101,7 @@ async def test_an_order_that_a_disk_held_up_is_not_sent_long_after_it_was_judged
     """Its price, the hours and whoever waited for it may be gone: 503, nothing held; a cancel is sent all the same."""
     async with stage(tmp_path, policies=DAILY) as scene:
         mine, before = await scene.placed(), scene.held()
-        go, durable = asyncio.Event(), scene.guard.journal.durable
-
-        async def slowly(seq: int) -> None:
-            await go.wait()
-            await durable(seq)
-
-        scene.guard.journal.durable = slowly  # type: ignore[method-assign]
+        go = slow_disk(scene.guard.journal)
         asked = [asyncio.ensure_future(scene.place(price=190)), asyncio.ensure_future(scene.modify(mine, price=180))]
         await asyncio.sleep(0.01)
         scene.clock.advance(s=stood_s)
@@ -133,13 +123,7 @@ async def test_an_order_is_as_old_as_the_wall_says_where_the_machine_slept(tmp_p
     """The monotonic clock stands still in a sleep; the market does not."""
     async with stage(tmp_path) as scene:
         await scene.ask(ACCOUNTS)
-        durable = scene.guard.journal.durable
-
-        async def asleep(seq: int) -> None:
-            await durable(seq)
-            scene.clock.step_wall(s=60)
-
-        scene.guard.journal.durable = asleep  # type: ignore[method-assign]
+        once_durable(scene.guard.journal, partial(scene.clock.step_wall, s=60))
         assert code_of(await scene.place()) == (503, "overloaded")
         assert scene.reached() == []
 
@@ -279,9 +263,9 @@ def raising(*_: Any, **__: Any) -> Any:
 
 
 Place: Final[list[tuple[Any, str, tuple[int, str], int, str | None]]] = [
-    (sending, "judge", (504, "outcome_unknown"), 1, "unknown"),
+    (closing, "judge", (504, "outcome_unknown"), 1, "unknown"),
     (sending, "late_objection", (503, "rule_error"), 0, "not_sent"),
-    (sending, "reserve", (503, "rule_error"), 0, None),  # before its decision is written, so that is a refusal
+    (closing, "reserve", (503, "rule_error"), 0, None),  # before its decision is written, so that is a refusal
     (ledger, "_stamp", (503, "rule_error"), 0, None),  # with its money taken
     (judging, "check_claims", (503, "rule_error"), 0, None),
     (outgoing, "encode", (503, "rule_error"), 0, None),

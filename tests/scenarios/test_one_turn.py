@@ -14,10 +14,10 @@ from guard.access import unauthenticated
 from guard.journal import replay
 from guard.simulator.faults import Ids
 from guard.terms import Refusal
-from guard.walk import sending
+from guard.walk import closing
+from guard.walk.carrier import CARRYING
 from guard.walk.desk import Desk, Visit
 from guard.walk.hooks import HOOKS
-from guard.walk.sending import CARRYING
 from tests.support.guards import said
 from tests.support.journal import no_room_for_what_passes
 from tests.support.stage import ACCOUNTS, DAILY, ORDER, ROOM_FOR_THREE, code_of, decision_of, is_passed, stage
@@ -62,7 +62,7 @@ async def test_a_fault_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest
             scene.guard.pipeline.hooks = replace(HOOKS, carrying=replace(CARRYING, verdict=breaking))
         with monkeypatch.context() as patch:
             if hook == "settle":
-                patch.setattr(sending, "settle", breaking)
+                patch.setattr(closing, "settle", breaking)
             replies = await asyncio.gather(*[scene.place(remark=word) for word in "ab"])
         assert {reply.status for reply in replies} == {503 if hook == "judge" else 504}
         gc.collect()

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import FrameType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import guard
 from guard.terms import Reply
 from tests.support.guards import Waiting, call, guarded
-from tests.support.stage import code_of, is_passed, stage
+from tests.support.guards import order as order_of
+from tests.support.stage import ORDER, code_of, is_passed, stage
 
 GUARD: Final = str(Path(guard.__file__).parent)
 POLICY: Final = """\
@@ -80,11 +81,19 @@ async def test_a_request_takes_no_more_steps_than_it_may(tmp_path: Path) -> None
             assert is_passed(await scene.place(qty=qty, side="SELL"))
             assert code_of(await scene.place(qty=qty * 500)) == (403, "max_order_value")
 
-        order, reply = await steps_of(lambda: scene.place(qty=300))
+        def asking(**members: Any) -> Callable[[], Awaitable[Reply]]:
+            def ask() -> Awaitable[Reply]:
+                waiting = Waiting(call(ORDER, order_of(**members)))
+                scene.guard.pipeline.begin([waiting])
+                return waiting.reply
+
+            return ask
+
+        order, reply = await steps_of(asking(qty=300))
         assert is_passed(reply)
-        sale, reply = await steps_of(lambda: scene.place(qty=300, side="SELL"))
+        sale, reply = await steps_of(asking(qty=300, side="SELL"))
         assert is_passed(reply)
-        refusal, reply = await steps_of(lambda: scene.place(qty=90_000))
+        refusal, reply = await steps_of(asking(qty=90_000))
         assert code_of(reply) == (403, "max_order_value")
 
     assert order <= ORDER_MAX

@@ -15,7 +15,7 @@ from guard.journal import Decision
 from guard.limits import Opening, settle
 from guard.simulator.faults import Delay
 from guard.terms import LEDGER_UNIT, Outcome, Refusal, Reply
-from guard.walk import recorder, sending
+from guard.walk import closing, recorder
 from guard.walk.decisionrecord import record_of
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.hooks import HOOKS
@@ -134,7 +134,7 @@ async def test_a_fault_while_settling_is_the_trades_alone(tmp_path: Path, monkey
     async with stage(tmp_path, policies=DAILY) as scene:
         await scene.ask(ACCOUNTS)
         with monkeypatch.context() as patch:
-            patch.setattr(sending, "settle", breaking)
+            patch.setattr(closing, "settle", breaking)
             replies = await asyncio.gather(*[scene.place(remark=word) for word in "ab"])
         by_step = {decision_of(reply): reply for reply in replies}
         assert code_of(by_step[met[0]]) == (504, "outcome_unknown")

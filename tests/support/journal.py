@@ -1,7 +1,8 @@
 """Records for tests of the journal, and of whatever reads one."""
 
+import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,6 +48,35 @@ def outcome(decision_id: str = "01K", verdict: Verdict = Verdict.ACCEPTED, **mem
 def open_journal(state: Path, *, disk: Disk | None = None, bounds: JournalBounds | None = None) -> Journal:
     """A journal with a clock that stands still."""
     return Journal.open(state, clock=ManualClock(), disk=disk, bounds=bounds)
+
+
+def slow_disk(journal: Journal) -> asyncio.Event:
+    """From now on nobody hears of a record on the disk before this is set."""
+    go, when_durable, waiting = asyncio.Event(), journal.when_durable, set[asyncio.Task[None]]()
+
+    def slowly(seq: int, told: Callable[[JournalFault | None], None]) -> None:
+        async def later() -> None:
+            await go.wait()
+            when_durable(seq, told)
+
+        waiting.add(asyncio.ensure_future(later()))
+
+    journal.when_durable = slowly  # type: ignore[method-assign]
+    return go
+
+
+def once_durable(journal: Journal, then: Callable[[], object]) -> None:
+    """From now on this happens whenever a record has come to the disk, before anybody hears of it."""
+    when_durable = journal.when_durable
+
+    def after(seq: int, told: Callable[[JournalFault | None], None]) -> None:
+        def heard(fault: JournalFault | None) -> None:
+            then()
+            told(fault)
+
+        when_durable(seq, heard)
+
+    journal.when_durable = after  # type: ignore[method-assign]
 
 
 def file_of(state: Path, number: int = 1) -> Path:

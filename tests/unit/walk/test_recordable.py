@@ -3,7 +3,7 @@
 import pytest
 
 from guard.terms import Outcome, Verdict
-from guard.walk.sending import RET_TYPE_MAX, recordable
+from guard.walk.closing import RET_TYPE_MAX, recordable
 
 
 @pytest.mark.parametrize(
