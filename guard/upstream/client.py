@@ -23,8 +23,8 @@ from guard.clock import Clock, SystemClock
 from guard.terms import Answer, Failure, Outbound
 from guard.upstream.answer import ByteBudget, ParsedAnswer
 from guard.upstream.circuit import Circuits, Pass
-from guard.upstream.connection import UNSENT, Waiter, DaemonConnection, Future
 from guard.upstream.circuited import WITHDRAWN, CircuitLog
+from guard.upstream.connection import UNSENT, DaemonConnection, Future, Waiter
 from guard.upstream.head import Heads
 from guard.upstream.origin import brief
 from guard.upstream.pool import IdleConnections, RequestSlots, urgency_of
