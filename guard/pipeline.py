@@ -58,7 +58,12 @@ class Pipeline:
         """The requests of one turn of the loop: trades go on together, so do reads; all else in a task each."""
         trades: list[Trade] = []
         readings: list[Reading] = []
-        visits = self.desk.open_visits([asker.call for asker in askers])
+        try:
+            visits = self.desk.open_visits([asker.call for asker in askers])
+        except Exception:  # noqa: BLE001 - each of them is owed an answer; none has begun
+            for asker in askers:
+                asker.fail()
+            return
         for asker, visit in zip(askers, visits, strict=True):
             entered = self.entered(visit)
             if isinstance(entered, Reply):

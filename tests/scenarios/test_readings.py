@@ -12,6 +12,7 @@ from guard.lifecycle import Guard
 from guard.terms import Call, Reply
 from guard.walk.floods import Floods
 from guard.walk.hooks import HOOKS
+from tests.support.clock import ManualClock
 from tests.support.guards import Waiting, call, guarded, order, said
 from tests.support.scripted_daemon import Talk, answer
 from tests.support.stage import MODIFY, change, stage
@@ -101,6 +102,28 @@ async def test_requests_of_one_turn_have_one_now(tmp_path: Path) -> None:
         assert len({(visit.wall, visit.wall_us, visit.t_us, visit.started_us) for visit in visits}) == 1
         ids = [visit.id for visit in visits]
         assert ids == sorted(set(ids))
+
+
+async def test_a_fault_as_a_turn_is_opened_answers_each_of_its_requests(tmp_path: Path) -> None:
+    """Nobody can be told an id: each is told that the walk failed, and the next turn is like any other."""
+
+    class Broken(ManualClock):
+        is_broken = False
+
+        def new_id(self) -> str:
+            """No randomness is to be had."""
+            if self.is_broken:
+                raise OSError("getrandom")
+            return super().new_id()
+
+    clock = Broken()
+    async with stage(tmp_path, clock=clock) as scene:
+        clock.is_broken = True
+        asked = begun(scene.guard, *quotes(3), call("/api/order", order()))
+        failed = await asyncio.gather(*asked, return_exceptions=True)
+        assert [str(fault) for fault in failed] == ["the walk failed"] * 4
+        clock.is_broken = False
+        assert [reply.status for reply in await answered(scene.guard, *quotes(3))] == [200] * 3
 
 
 def told(reply: Reply) -> tuple[int, Mapping[str, str], int]:
