@@ -213,6 +213,17 @@ class Doubts:
         elif self._is_second(step.id, asked, since_us=step.unknown_us):
             self._end(step.id, Verdict.REFUSED, "the daemon still lists the order as working")
 
+    def settle_nowhere(self, asked: ListSnapshot) -> None:
+        """Ends the cancel-alls of a market that the account does not have: there was nothing to cancel."""
+        for step in asked.doubts.values():
+            is_open = step.id in self._scribe.state.steps and step.holder is None and step.of is None
+            if (
+                is_open
+                and named_in(step.order).is_for_all
+                and self._is_second(step.id, asked, since_us=step.unknown_us)
+            ):
+                self._end(step.id, Verdict.REFUSED, "its account does not have that market")
+
     @staticmethod
     def _is_done(what: CancelTarget, row: OrderRow | None, asked: ListSnapshot) -> bool:
         if what.is_for_all:

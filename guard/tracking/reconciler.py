@@ -218,6 +218,7 @@ class Reconciler:
         asked.is_fresh = is_fresh or bool(doubts) or place in self._lacking
         today = await self._lists.today(place, is_fresh=asked.is_fresh)
         if today is None:
+            self._settle_nowhere(asked)
             return
         self._lacking.discard(place)
         asked.today = today
@@ -237,6 +238,16 @@ class Reconciler:
             self._late.learn(asked)
         except JournalFault as fault:
             _log.error("not_reconciled", why=str(fault))
+
+    def _settle_nowhere(self, asked: ListSnapshot) -> None:
+        """No list tells of a market that the account does not have, so the account list does."""
+        place = asked.place
+        row = next((row for row in self._desk.accounts.known if row.account == place.account), None)
+        if row is not None and row.markets and place.trd_market not in row.markets:
+            try:
+                self._doubts.settle_nowhere(asked)
+            except JournalFault as fault:
+                _log.error("not_reconciled", why=str(fault))
 
     async def _asked(self, place: OrderList, doubts: list[Step]) -> ListSnapshot:
         """What there is when the question is asked. An order that changes later has other terms, and is left alone."""

@@ -639,6 +639,21 @@ async def test_b33_an_answer_that_names_no_order_of_the_account_is_set_right_by_
         assert scene.held() == scene.held("open_value") == (20_000 if is_known else 0)
 
 
+async def test_a_cancel_all_in_doubt_of_a_market_that_its_account_does_not_have_ends(tmp_path: Path) -> None:
+    """No list of it can be read, and nothing is there; it stayed in the status until a person settled it."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        scene.daemon.faults.add(Reset(acts=False), path=CANCEL_ALL)
+        scene.daemon.faults.always(HttpError(500), path="/api/orders")
+        elsewhere = await scene.ask(CANCEL_ALL, account(acc_id=9032, market="SG"))
+        scene.daemon.faults.add(Reset(acts=False), path=CANCEL_ALL)
+        here = await scene.ask(CANCEL_ALL, account(acc_id=9032))
+        assert code_of(elsewhere) == code_of(here) == (504, "outcome_unknown")
+        for _ in range(2):
+            await turn(scene, s=61)
+        assert await verdict(scene, elsewhere) == "refused"
+        assert await verdict(scene, here) == "unknown"
+
+
 async def test_no_daemon_no_harm(tmp_path: Path) -> None:
     """While nobody answers, nothing is learned, nothing fails, and readiness does not wait."""
     async with stage(tmp_path, policies=LIMITS) as scene:
