@@ -2,7 +2,7 @@
 
     python guard_verify.py proof FILE --vkey KEYS                 one record is in the log; prints it
     python guard_verify.py record DIR --vkey KEYS [--held NOTES]  a whole state directory, or a copy of it
-KEYS: verifier keys. NOTES: checkpoints kept elsewhere. Exit: 0 ok, 1 edited, 2 shorter, 3 cannot verify, 4 torn.
+KEYS: verifier keys. NOTES: kept checkpoints. Exit: 0 ok, 1 edited, 2 shorter, 3 cannot verify, 4 torn, 64 wrong usage.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 Keys = dict[tuple[str, bytes], bytes]  # (name, id): public key
 Tree = list[tuple[int, bytes]]  # full subtrees as (leaves, hash), largest first
-EDITED, SHORTER, CANNOT, TORN = 1, 2, 3, 4
+EDITED, SHORTER, CANNOT, TORN, WRONG_USAGE = 1, 2, 3, 4, 64
 
 
 def stop(code: int, message: str) -> NoReturn:
@@ -61,17 +61,15 @@ def read_keys(text: str) -> Keys:
     return keys
 
 
-def checkpoints(text: str, keys: Keys) -> list[tuple[int, bytes]]:
+def checkpoints(text: str, keys: Keys) -> Iterator[tuple[int, bytes]]:
     """Size and root of each checkpoint in the text that one of the keys signed for its own log."""
-    found = []
     for note in re.findall(r"((?:[^\n]+\n)+\n(?:— [^\n]+\n)+)\n?", text):
         body, _, lines = note.rpartition("\n\n")
         origin, size, head = body.split("\n")[:3]
         for name, signature in re.findall(r"— (\S+) (\S+)\n", lines):
             if name == origin and (public := keys.get((name, b64decode(signature)[:4]))):
                 Ed25519PublicKey.from_public_bytes(public).verify(b64decode(signature)[4:], (body + "\n").encode())
-                found.append((int(size), b64decode(head)))
-    return found
+                yield int(size), b64decode(head)
 
 
 def sides(index: int, size: int) -> list[bool]:
@@ -86,7 +84,7 @@ def proof(text: str, keys: Keys) -> NoReturn:
     """A c2sp.org/tlog-proof whose extra data is the line itself."""
     head, _, note = text.partition("\n\n")
     first, extra, place, *hashes = head.split("\n")
-    line, index, signed = b64decode(extra[6:]), int(place[6:]), checkpoints(note, keys)
+    line, index, signed = b64decode(extra[6:]), int(place[6:]), list(checkpoints(note, keys))
     if first != "c2sp.org/tlog-proof@v1" or not signed:
         stop(CANNOT, "cannot verify: no proof with a checkpoint of these keys")
     (size, signed_root), found = signed[0], sha256(b"\x00" + line).digest()
@@ -110,7 +108,7 @@ def lines_of(folder: Path) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
 
 def record(folder: Path, held: str, keys: Keys) -> NoReturn:
     """The chain, the tree, and every checkpoint of the folder and of `held`."""
-    signed = checkpoints((folder / "checkpoints").read_text("utf-8") + "\n" + held, keys)
+    signed = list(checkpoints((folder / "checkpoints").read_text("utf-8") + "\n" + held, keys))
     tree, wanted, roots = Tree(), {size for size, _ in signed}, {0: root([])}
     seq, prev, first, is_torn = 0, "0" * 64, 1, False
     for line, found in lines_of(folder):
@@ -139,8 +137,10 @@ def record(folder: Path, held: str, keys: Keys) -> NoReturn:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("what", choices=["proof", "record"])
-    for name in ("path", "--vkey", "--held"):
-        parser.add_argument(name, type=Path)
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--vkey", type=Path, required=True)
+    parser.add_argument("--held", type=Path)
+    parser.error = lambda message: stop(WRONG_USAGE, f"{message}\n\n{__doc__}")  # type: ignore[method-assign]
     words = parser.parse_args()
     try:
         trusted, notes = read_keys(words.vkey.read_text("utf-8")), words.held.read_text("utf-8") if words.held else ""

@@ -493,6 +493,14 @@ def test_the_shipped_verifier_agrees_with_the_command(state: Path, tmp_path: Pat
     assert offline(script, "record", state, "--vkey", vkey, "--held", held)[0] == code
 
 
+@pytest.mark.parametrize(
+    "words", [("record", "state"), ("prof", "p", "--vkey", "k"), ("record", "s", "--vkey", "k", "--hold", "h"), ()]
+)
+def test_wrong_usage_of_the_shipped_verifier_is_no_verdict(words: tuple[str, ...]) -> None:
+    """A forgotten --vkey exited 1, which says edited, and a mistyped word 2, which says shorter."""
+    assert offline(Path(__file__).parents[3] / "guard" / "journal" / "offline.py", *words)[0] == 64
+
+
 def test_the_shipped_verifier_is_short_and_needs_no_guard() -> None:
     """Under 150 lines, the standard library and cryptography: a reviewer reads it before she runs it."""
     text = (Path(__file__).parents[3] / "guard" / "journal" / "offline.py").read_text()
