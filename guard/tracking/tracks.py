@@ -10,9 +10,11 @@ import structlog
 from msgspec import Struct
 
 from guard.clock import Clock
+from guard.intent import order_of
 from guard.journal import Order
 from guard.limits import NOBODY, Amounts, Fills, Holder
 from guard.policy.fills import BY_QUANTITY, FillProgress, targets, vanished
+from guard.terms import TimeInForce, made_at
 from guard.tracking.doubts import Doubts
 from guard.tracking.listsnapshot import ListSnapshot
 from guard.tracking.scribe import SOURCE, Scribe
@@ -22,6 +24,7 @@ from guard.walk.changing import wholes
 
 VANISHED: Final = "vanished"
 LAG: Final = timedelta(minutes=1)  # by which a list may be behind what it is asked for
+OVER_AFTER: Final = timedelta(days=14)  # a day order can wait through a holiday; no market closes for so long
 IDLE_AFTER_US: Final = 5_000_000  # how long a disabled order has been shown so until it counts as one that rests
 _log = structlog.get_logger("guard")
 
@@ -75,7 +78,7 @@ class Tracks:
         shown = asked.shown(self._scribe.state)
         async for names in in_slices(asked.names):
             for name in names:
-                if name in shown or self.was_listed(name):
+                if name in shown or self.was_listed(name) or self._is_long_over(name):
                     self._learn(name, asked, shown.get(name))
 
     def _learn(self, name: str, asked: ListSnapshot, row: OrderRow | None) -> None:
@@ -100,6 +103,13 @@ class Tracks:
         holder, known = self._scribe.state.holders.get(name), self._scribe.desk.recent.get(name)
         is_nobodys = holder is not None and holder.key == NOBODY
         return name in self._listed or is_nobodys or (known is not None and known.status is not None)
+
+    def _is_long_over(self, name: str) -> bool:
+        """It was accepted, no list has shown it, and it was for a day which is over, whatever holidays there were."""
+        if self._scribe.desk.clock.wall() - made_at(name) < OVER_AFTER:
+            return False
+        holder = self._scribe.state.holders.get(name)
+        return holder is not None and order_of(holder.order).time_in_force is TimeInForce.DAY
 
     # ------------------------------------------------------------ ours
 

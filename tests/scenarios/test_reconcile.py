@@ -536,6 +536,7 @@ async def test_b33_an_answer_that_names_an_order_in_doubt_is_set_right(
         assert scene.held() == scene.held("open_value") == 20_000 + 38_000
         holders = scene.guard.desk.state.holders
         assert [holders[decision_of(one)].order_id_ex for one in (lost, reply)] == [first, second]
+        await scene.written()
         assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
 
         scene.daemon.world.end(scene.daemon.orders[first], Status.CANCELLED_ALL)
@@ -569,6 +570,7 @@ async def test_b33_an_answer_that_names_an_order_in_doubt_of_another_market_is_s
             await turn(scene, s=10)
         assert await verdict(scene, lost) == await verdict(scene, reply) == "accepted"
         assert [holders[decision_of(one)].order_id_ex for one in (lost, reply)] == [first, second]
+        await scene.written()
         assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
 
 
@@ -633,6 +635,7 @@ async def test_b33_an_answer_that_names_no_order_of_the_account_is_set_right_by_
         holders = scene.guard.desk.state.holders
         assert holders[decision_of(reply)].order_id_ex == order.order_id_ex
         assert not [one for one in holders.values() if not one.key]
+        await scene.written()
         assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
         assert is_passed(await scene.cancel(order.order_id_ex))
         await turn(scene, s=6)
@@ -718,6 +721,26 @@ async def test_one_that_no_list_has_ever_shown_stays_held_with_its_change(tmp_pa
         for _ in range(6):
             await turn(scene, s=31)
         assert (await verdict(scene, reply), scene.held("open_value")) == ("unknown", Decimal(60_000))
+
+
+@pytest.mark.parametrize(("time_in_force", "held"), [("DAY", 0), ("GTC", 20_000)])
+async def test_a_day_order_that_no_list_ever_showed_is_not_held_for_ever(
+    tmp_path: Path, time_in_force: str, held: int
+) -> None:
+    """It was accepted: two weeks later it cannot work, and two whole lists say so. Till cancelled it may work yet."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        scene.daemon.faults.add(Ids(77, "77", acts=False), path=ORDER)
+        assert is_passed(await scene.place(time_in_force=time_in_force))
+        for s in (6, 61, 61, 13 * 86_400):
+            await turn(scene, s=s)
+            assert scene.held("open_value") == 20_000
+        scene.clock.advance(s=86_400)
+        for _ in range(3):
+            await turn(scene, s=61)
+        assert scene.held("open_value") == held
+        assert scene.held() > 0
+        await scene.written()
+        assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
 
 
 async def test_b20_what_a_daemon_without_its_login_does_not_list_is_there_all_the_same(tmp_path: Path) -> None:
