@@ -54,8 +54,7 @@ def read_keys(text: str) -> Keys:
     keys: Keys = {}
     for vkey in text.split():
         name, identity, key = vkey.split("+", 2)
-        raw = b64decode(key)
-        if raw[:1] != b"\x01" or sha256(name.encode() + b"\n" + raw).hexdigest()[:8] != identity:
+        if (raw := b64decode(key))[:1] != b"\x01" or sha256(name.encode() + b"\n" + raw).hexdigest()[:8] != identity:
             stop(CANNOT, f"not an Ed25519 verifier key: {vkey}")
         keys[name, bytes.fromhex(identity)] = raw[1:]
     return keys
@@ -129,8 +128,8 @@ def record(folder: Path, held: str, keys: Keys) -> NoReturn:
         stop(EDITED, f"EDITED: records 1 to {first - 1} are gone, and no prune record tells so")
     if (most := max(wanted, default=0)) > seq:
         stop(SHORTER, f"SHORTER: {seq} records, but a checkpoint is over {most}")
-    if most < first:
-        stop(CANNOT, "cannot verify: no checkpoint of these keys over a record that is there")
+    if most < first or (held and not any(checkpoints(held, keys))):
+        stop(CANNOT, "cannot verify: no checkpoint of these keys over a record that is there, or none in what was kept")
     stop(TORN if is_torn else 0, f"{'torn tail' if is_torn else 'ok'}: records {first} to {seq}, {most} signed")
 
 
@@ -143,7 +142,8 @@ if __name__ == "__main__":
     parser.error = lambda message: stop(WRONG_USAGE, f"{message}\n\n{__doc__}")  # type: ignore[method-assign]
     words = parser.parse_args()
     try:
-        trusted, notes = read_keys(words.vkey.read_text("utf-8")), words.held.read_text("utf-8") if words.held else ""
+        trusted = read_keys(words.vkey.read_text("utf-8"))
+        notes = words.held.read_text("utf-8") + "\n" if words.held else ""
         proof(words.path.read_text("utf-8"), trusted) if words.what == "proof" else record(words.path, notes, trusted)
     except (InvalidSignature, OSError, ValueError, TypeError, LookupError) as fault:  # unreadable proves nothing
         stop(CANNOT, f"cannot verify: {fault!r}; record takes a state directory, proof what was proved")

@@ -493,6 +493,21 @@ def test_the_shipped_verifier_agrees_with_the_command(state: Path, tmp_path: Pat
     assert offline(script, "record", state, "--vkey", vkey, "--held", held)[0] == code
 
 
+@pytest.mark.parametrize("text", ["", "no note\n", None])
+def test_a_kept_file_without_a_checkpoint_of_these_keys_is_no_checkpoint(
+    state: Path, tmp_path: Path, text: str | None
+) -> None:
+    """Whoever names the wrong file believes that the record was held against it; None: another guard's checkpoint."""
+    vkey, held = kept(state, tmp_path / "mine")
+    wrong = tmp_path / "wrong"
+    wrong.write_text(held.read_text().replace("guard", "other") if text is None else text)
+    script = Path(__file__).parents[3] / "guard" / "journal" / "offline.py"
+
+    assert report("--state", state, "--vkey", vkey, "--held", wrong)[0] == 3
+    assert offline(script, "record", state, "--vkey", vkey, "--held", wrong)[0] == 3
+    assert offline(script, "record", state, "--vkey", vkey, "--held", held)[0] == 0
+
+
 @pytest.mark.parametrize(
     "words", [("record", "state"), ("prof", "p", "--vkey", "k"), ("record", "s", "--vkey", "k", "--hold", "h"), ()]
 )
