@@ -1,7 +1,7 @@
 """The trading state set by a person: checked, recorded, in force at once, and durable before it is acknowledged."""
 
 from collections.abc import Container
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import structlog
 from msgspec import Meta, Struct
@@ -16,6 +16,7 @@ from guard.terms import Account, Env, Principal
 from guard.walk.cancelling import Cancelling
 from guard.walk.desk import Desk
 
+_STILL_HALTED: Final = "a HALT file lies in the state directory and stops new orders and changes until it is removed"
 _log = structlog.get_logger("guard.admin")
 
 
@@ -69,12 +70,14 @@ async def set_state(
         return ChangeResult("unrecorded", "", changes=told, errors=(hint,))
     _log.warning("trading_state", state=rule.state, by=by, reason=rule.reason, drill=rule.drill, batch=batch)
     changes = (f"trading is {rule.state}{_bound(rule)}", *told)
-    return ChangeResult("applied", "", changes=changes, warnings=_unlisted(desk, rule))
+    return ChangeResult("applied", "", changes=changes, warnings=_warnings(desk, rule))
 
 
-def _unlisted(desk: Desk, rule: TradingRule) -> tuple[str, ...]:
-    """Accounts that are none, as far as the daemon's list is known: a slip of the finger stops nobody."""
-    if rule.state == "active" or desk.accounts.age_s is None:
+def _warnings(desk: Desk, rule: TradingRule) -> tuple[str, ...]:
+    """A HALT file that stops what is active again, and accounts that the daemon does not list: a slip stops nobody."""
+    if rule.state == "active":
+        return (_STILL_HALTED,) if desk.is_halted else ()
+    if desk.accounts.age_s is None:
         return ()
     return tuple(
         f"account {acc_id} is not in the daemon's account list, so this binds nobody; /api/accounts has those that are"

@@ -47,6 +47,17 @@ async def test_a_trading_state_binds_every_record_of_a_key(tmp_path: Path) -> No
         ] == 200
 
 
+async def test_active_says_that_a_halt_file_still_stops_everybody(tmp_path: Path) -> None:
+    """The operator read that trading is active, and every order was refused all the same."""
+    async with stage(tmp_path, *PEOPLE) as s:
+        (tmp_path / "state" / "HALT").touch()
+        told = (await operate(s.guard, STATE, {"state": "active", "reason": "explained"}))[1]
+        assert (told["result"], code_of(await s.place())) == ("applied", (423, "halted"))
+        assert [word for word in told["warnings"] if "HALT" in word]
+        (tmp_path / "state" / "HALT").unlink()
+        assert (await operate(s.guard, STATE, {"state": "active", "reason": "explained"}))[1]["warnings"] == []
+
+
 async def test_a_halt_file_that_links_to_nowhere_halts(tmp_path: Path) -> None:
     """What lies in the state directory under that name counts, whatever it is."""
     async with stage(tmp_path) as s:
