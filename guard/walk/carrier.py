@@ -81,18 +81,23 @@ class Carrier:
         except Exception as error:  # noqa: BLE001 - its outcome is what is known
             self._fail(closing, error)
 
-    def cut(self, closing: Closing) -> None:
-        """The program ends: what is not over by now is unknown once a byte may have left, else not sent."""
+    def cut(self, closing: Closing) -> bool:
+        """The program ends: what is not over by now is unknown once a byte may have left, else not sent.
+
+        False: it was over, and whoever waits for its end has been told.
+        """
         while self._ended:
             self._close_ended()
         if closing.is_begun:
-            return
+            return False
+        closing.is_begun = True
         closing.outcome, closing.result = interrupted(closing.sending, "the guard was stopped"), None
         closing.told = None
         close_together(self._recorder, [closing])
         if closing.error is not None:
             _log.error("closing_failed", decision=closing.sending.visit.id, exc_info=closing.error)
             closing.error = None
+        return True
 
     def _on_record(self, closing: Closing, fault: JournalFault | None) -> None:
         try:
@@ -122,7 +127,7 @@ class Carrier:
             return
         sending, desk = closing.sending, self._desk
         sending.may_have_left = True
-        outbound = replace(sending.outbound, may_leave=partial(last_look, desk, sending))
+        outbound = replace(sending.outbound, may_leave=partial(self._may_leave, closing))
         try:
             is_asked = desk.daemon.ask(outbound, partial(self._answered, closing, outbound))
         except Exception as error:  # noqa: BLE001 - likewise
@@ -130,6 +135,10 @@ class Carrier:
             return
         if not is_asked:
             self._send_in_a_task(closing, outbound)
+
+    def _may_leave(self, closing: Closing) -> bool:
+        """The last look; what was cut off is settled by what was known then, and nothing of it leaves any more."""
+        return not closing.is_begun and last_look(self._desk, closing.sending)
 
     def _send_in_a_task(self, closing: Closing, outbound: Outbound) -> None:
         """Not work of its own to the supervisor: whoever waits for the end of the trade is."""
@@ -146,7 +155,8 @@ class Carrier:
     def _answered(self, closing: Closing, outbound: Outbound, result: Answer | Failure | None) -> None:
         """What the daemon said; None: nothing of it was sent, and it has to be sent anew."""
         if result is None:
-            self._send_in_a_task(closing, outbound)
+            if not closing.is_begun:
+                self._send_in_a_task(closing, outbound)
             return
         closing.result = result
         self._end(closing)
@@ -159,6 +169,7 @@ class Carrier:
         """Closes it: a cancel, or what is alone, at once, anything else with the others of this turn."""
         if closing.is_begun:
             return
+        closing.is_begun = True
         if closing.sending.late is not None:
             closing.keep_back(closing.sending.late)
         if closing.sending.visit.effect is _CANCEL or self._desk.supervisor.in_flight == 1:

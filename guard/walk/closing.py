@@ -54,7 +54,7 @@ class Closing(Struct, gc=False):
 
     `verdict` works out what `result` means, once the trades before it are settled; without a result `outcome` is known
     already. `told` hears of the end; it must not raise. `late`: why it was not sent. `found`: what the outcome itself
-    counts. `error`: a fault of our own.
+    counts. `is_begun`: its end has begun, and nothing that is still heard of it counts. `error`: a fault of our own.
     """
 
     sending: Sending
@@ -119,7 +119,7 @@ def _judge(recorder: Recorder, closing: Closing) -> None:
 
 def _settle(recorder: Recorder, closing: Closing) -> None:
     sending, desk = closing.sending, recorder.desk
-    visit, closing.is_begun = sending.visit, True
+    visit = sending.visit
     _judge(recorder, closing)
     t_us, outcome = desk.clock.t_us(), recordable(closing.outcome)
     closing.t_us, closing.outcome = t_us, outcome

@@ -95,7 +95,7 @@ class Upstream(Daemon, Protocol):
     """The daemon as the walk asks it."""
 
     def ask(self, request: Outbound, told: Callable[[Answer | Failure | None], None]) -> bool:
-        """Sends a read in this turn of the loop, if that can be; False: nothing was done, and `send` has to send it.
+        """Sends a request in this turn of the loop, if that can be; False: nothing was done, and `send` has to send it.
 
         `told` hears of the answer or failure, in a later step; None: nothing was sent, and `send` has to send it.
         """

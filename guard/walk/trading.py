@@ -67,11 +67,10 @@ class Trades:
 
     def cut(self, trade: Trade) -> None:
         """The program ends before the trade does."""
-        closing, trade.closing = trade.closing, None
-        if closing is None:
-            return
+        if trade.closing is None or not self._carrier.cut(trade.closing):
+            return  # it is over, and its caller was told
+        trade.closing = None
         self._desk.supervisor.release(trade)
-        self._carrier.cut(closing)
         self._recorder.finished(trade.pending.visit)
         trade.asker.cut()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -10,17 +10,21 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
+from guard.errors import JournalFault
 from guard.limits import unknowns
 from guard.simulator import Simulator
 from guard.simulator.faults import Hold, Reset
 from guard.terms import Call, Outcome, Reply
-from guard.walk.carrier import CARRYING
+from guard.walk.carrier import CARRYING, OnRecord
+from guard.walk.closing import Closing
 from guard.walk.desk import Desk
 from guard.walk.hooks import HOOKS
+from guard.walk.recorder import Recorder
+from guard.walk.sending import Sending
 from tests.scenarios.test_readings import answered, begun, break_second, noting, quotes, told
 from tests.support.clock import ManualClock
 from tests.support.daemon import running_simulator
-from tests.support.guards import call, lay_out, made, order, said
+from tests.support.guards import Waiting, call, lay_out, made, order, said
 from tests.support.journal import slow_disk
 from tests.support.stage import DAILY, MODIFY, ORDER, Stage, change, code_of, decision_of, is_passed
 
@@ -265,3 +269,100 @@ async def test_what_waits_for_the_disk_when_the_guard_stops_was_not_sent(tmp_pat
         go.set()
         await asyncio.sleep(0.05)
         assert (len(scene.reached()), scene.held()) == (1, before)
+
+
+class Counting(Waiting):
+    """Somebody who waits, and counts how often that ends."""
+
+    ends = 0
+
+    def answer(self, reply: Reply) -> None:
+        """Once."""
+        self.ends += 1
+        super().answer(reply)
+
+    def cut(self) -> None:
+        """Or that."""
+        self.ends += 1
+        super().cut()
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    """Looked at once in each turn of the loop."""
+    async with asyncio.timeout(5):
+        while not is_so():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+
+
+async def test_what_was_answered_in_the_turn_in_which_the_guard_stops_is_over(tmp_path: Path) -> None:
+    """It was to be closed with the others of that turn: it is settled by its answer, counted and told of once."""
+    async with on_sockets(tmp_path) as scene:
+        await warm(scene, 2)
+        go, supervisor = asyncio.Event(), scene.guard.supervisor
+        scene.daemon.faults.add(Hold(go), path=ORDER)
+        first, second = [Counting(each) for each in orders(2)]
+        scene.guard.pipeline.begin([first, second])
+        await until(lambda: ended_now(scene))
+        [over] = [held for held in supervisor._held if ended_now(scene) == [getattr(held, "closing", None)]]
+        over.cut()
+        assert supervisor.in_flight == 1
+        assert scene.guard.desk.in_flight.under_way == {"bot": 1}
+        assert {(each.ends, each.reply.done()) for each in (first, second)} == {(1, True), (0, False)}
+        [reply] = [each.reply.result() for each in (first, second) if each.ends]
+        assert is_passed(reply)
+        assert (await scene.outcome(reply))["verdict"] == "accepted"
+        go.set()
+        assert is_passed(await first.reply)
+        assert is_passed(await second.reply)
+
+
+def ended_now(scene: Stage) -> list[Closing]:
+    """What was answered in this turn."""
+    return scene.guard.pipeline.carrier._ended
+
+
+async def test_nothing_leaves_that_was_cut_off(tmp_path: Path) -> None:
+    """The first of two has left at once; the other, to be written at the end of the turn, is settled and stays here."""
+    async with on_sockets(tmp_path) as scene:
+        await warm(scene, 2)
+        client = scene.guard._client
+        assert client is not None
+        waiting = begun(scene.guard, *orders(2))
+        await until(lambda: client._looked_at)
+        assert len(await scene.guard.supervisor.drain(0)) == 2
+        await asyncio.sleep(0.05)
+        assert len(scene.reached()) == 2
+        assert all(each.cancelled() for each in waiting)
+        assert len(await scene.records("outcome")) == 3
+
+
+async def test_nothing_is_sent_anew_that_was_cut_off(tmp_path: Path) -> None:
+    """Nor is the second where its connection is found closed in that turn."""
+    async with on_sockets(tmp_path) as scene:
+        await warm(scene, 2)
+        client = scene.guard._client
+        assert client is not None
+        begun(scene.guard, *orders(2))
+        await until(lambda: client._looked_at)
+        for connection in tuple(client._open):
+            connection.eof_received()
+        await scene.guard.supervisor.drain(0)
+        await asyncio.sleep(0.05)
+        assert len(scene.reached()) == 2
+        assert len(await scene.records("outcome")) == 3
+
+
+async def test_a_trade_is_closed_once_whatever_is_heard_of_it(tmp_path: Path) -> None:
+    """Here it is told twice that its record may not be on the disk, beside another trade."""
+
+    def twice(recorder: Recorder, sending: Sending, on_record: OnRecord) -> None:
+        for _ in range(2):
+            on_record(JournalFault("torn"))
+
+    async with on_sockets(tmp_path) as scene:
+        scene.guard.pipeline.hooks = replace(HOOKS, carrying=replace(CARRYING, recorded=twice))
+        _ = scene.guard.supervisor.start(asyncio.sleep(0.1), "another's")
+        replies = await answered(scene.guard, *orders(2))
+        assert [code_of(reply)[1] for reply in replies] == ["journal_unavailable"] * 2
+        assert len(await scene.records("outcome")) == 3
+        assert len(scene.reached()) == 1
