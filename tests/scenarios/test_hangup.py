@@ -131,6 +131,7 @@ async def test_an_order_is_as_old_as_the_wall_says_where_the_machine_slept(tmp_p
 async def test_a_caller_that_hangs_up_before_the_decision_leaves_nothing(tmp_path: Path) -> None:
     """Nobody waits for an order that was not decided: no record, no counter, nothing sent."""
     async with stage(tmp_path, policies=DAILY) as scene:
+        scene.has_tasks = True
         go = asyncio.Event()
         scene.daemon.faults.add(Hold(go), path=ACCOUNTS)
         asked = asyncio.ensure_future(scene.place())
@@ -144,10 +145,12 @@ async def test_a_caller_that_hangs_up_before_the_decision_leaves_nothing(tmp_pat
         assert is_passed(await scene.place())  # and the account list that it had asked for is here
 
 
+@pytest.mark.parametrize("has_tasks", [True, False])
 @pytest.mark.parametrize("turns", range(40))
-async def test_at_whichever_turn_a_caller_hangs_up_the_books_agree(tmp_path: Path, turns: int) -> None:
+async def test_at_whichever_turn_a_caller_hangs_up_the_books_agree(tmp_path: Path, turns: int, has_tasks: bool) -> None:
     """Cancelled after any number of turns of the loop: every decision has an outcome, every order at the daemon too."""
     async with stage(tmp_path, policies=DAILY) as scene:
+        scene.has_tasks = has_tasks
         asked = asyncio.ensure_future(scene.place(key="k"))
         for _ in range(turns):
             await asyncio.sleep(0)

@@ -31,6 +31,7 @@ async def test_a_cheaper_price_takes_back_nothing_that_was_paid(tmp_path: Path) 
     async with stage(tmp_path, policies=LIMITS) as scene:
         name = await half_filled(scene)
         assert is_passed(await scene.modify(name, qty=1000, price=100))
+        await scene.guard.reconciler.turn()
         assert held(scene) == holds(150_000, 50_000, 500, 1)
         before = scene.ledger()
         await round_trip(scene)
@@ -178,6 +179,7 @@ async def test_a_shadow_counts_what_was_paid_too(tmp_path: Path) -> None:
     async with stage(tmp_path, policies=files) as scene:
         name = await half_filled(scene)
         assert is_passed(await scene.modify(name, qty=1000, price=100))
+        await scene.guard.reconciler.turn()
         sums = scene.ledger()["sums"]
         daily = [amount for cell, amount in sums.items() if cell.startswith("daily_value/")]
         assert daily == [150_000 * LEDGER_UNIT] * 2

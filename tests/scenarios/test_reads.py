@@ -353,6 +353,7 @@ async def test_what_became_of_a_read_is_told_like_any_other_decision(tmp_path: P
 async def steps_of_three(folder: Path, path: str, body: Any, *steps: str) -> list[str]:
     """In which order three requests of one turn take these steps."""
     async with stage(folder) as scene:
+        scene.has_tasks = True
         log: list[str] = []
 
         def noting(step: str, hook: Callable[..., Any]) -> Callable[..., Any]:

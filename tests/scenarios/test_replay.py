@@ -76,6 +76,7 @@ async def test_until_leaves_out_nothing_that_stands_behind_later_lines(tmp_path:
     """Orders of one turn are written behind what was refused at once a moment after they came."""
     async with stage(tmp_path, policies=DAILY) as scene:
         _ = await scene.ask(ACCOUNTS)
+        scene.has_tasks = True
         asked = [scene.guard.supervisor.start(scene.place(remark=word), "request") for word in "ab"]
         await asyncio.sleep(0)
         scene.clock.advance(us=700)

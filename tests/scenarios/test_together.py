@@ -239,6 +239,7 @@ async def test_a_fault_is_the_reads_alone_that_it_meets(tmp_path: Path) -> None:
 async def test_a_read_that_is_cancelled_before_the_step_is_not_counted(tmp_path: Path) -> None:
     """Neither on its rate nor at the daemon; the others are asked."""
     async with stage(tmp_path, policies=f'{DAILY}reads = "9/60s"\n') as scene:
+        scene.has_tasks = True
         first, second = await at_the_step(scene, scene.ask(QUOTE, TENCENT), scene.ask(QUOTE, TENCENT))
         first.cancel()
         assert dict((await second).headers)["RateLimit"] == '"reads";r=8;t=60'
@@ -263,6 +264,7 @@ async def test_a_fault_is_let_go_with_the_read_that_was_cancelled_within_the_ste
 
     async with stage(tmp_path, policies=DAILY) as scene:
         scene.guard.pipeline.hooks = replace(HOOKS, judge_passing=judge_passing)
+        scene.has_tasks = True
         first, bad = await at_the_step(scene, scene.ask(QUOTE, TENCENT), scene.ask(QUOTE, TENCENT, x_request_id="bad"))
         bad.cancel()
         assert (await first).status == 200
@@ -289,6 +291,7 @@ async def test_who_is_cancelled_before_the_step_never_came(tmp_path: Path) -> No
     """No decision, no room; the others are decided."""
     async with stage(tmp_path, policies=DAILY) as scene:
         await scene.ask(ACCOUNTS)
+        scene.has_tasks = True
         first, second = await at_the_step(scene, scene.place(remark="a"), scene.place(remark="b"))
         first.cancel()
         assert is_passed(await second)
@@ -302,6 +305,7 @@ async def test_who_is_cancelled_within_the_step_has_an_outcome(tmp_path: Path) -
     """Decided by the first of its turn, cancelled before it goes on: recorded, not sent, nothing held."""
     async with stage(tmp_path, policies=DAILY) as scene:
         await scene.ask(ACCOUNTS)
+        scene.has_tasks = True
         first, second = await at_the_step(scene, scene.place(remark="a"), scene.place(remark="b"))
         second.cancel()
         assert is_passed(await first)

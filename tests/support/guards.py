@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import aiohttp
 
 from guard.clock import Clock
 from guard.journal import Disk
 from guard.lifecycle import Guard
+from guard.server.edge import AT_ONCE_MAX
 from guard.settingsfile import Overrides, load
 from guard.simulator import Simulator
 from guard.terms import Call, Daemon, Reply
@@ -112,8 +114,29 @@ def call(path: str, body: Any = None, *, who: str | None = "bot", **head: str) -
 
 
 async def ask(guard: Guard, path: str, body: Any = None, *, who: str | None = "bot", **head: str) -> Reply:
-    """One request through the walk, without a socket."""
+    """One request through the walk, without a socket, together with those that come in the same turn of the loop."""
+    waiting = Waiting(call(path, body, who=who, **head))
+    _turns.setdefault(guard, []).append(waiting)
+    if len(_turns[guard]) == 1:
+        asyncio.get_running_loop().call_soon(_begin, guard)
+    return await waiting.reply
+
+
+async def ask_in_a_task(guard: Guard, path: str, body: Any = None, *, who: str | None = "bot", **head: str) -> Reply:
+    """The same where each request has a task of its own: where origins are allowed or spans are traced."""
     return await guard.pipeline.handle(call(path, body, who=who, **head))
+
+
+_turns: WeakKeyDictionary[Guard, "list[Waiting]"] = WeakKeyDictionary()
+
+
+def _begin(guard: Guard) -> None:
+    """As the edge hands requests over: all of a turn, so many at a time."""
+    now, left = _turns[guard][:AT_ONCE_MAX], _turns[guard][AT_ONCE_MAX:]
+    _turns[guard] = left
+    if left:
+        asyncio.get_running_loop().call_soon(_begin, guard)
+    guard.pipeline.begin(now)
 
 
 def said(reply: Reply) -> dict[str, Any]:
@@ -176,7 +199,8 @@ class Waiting:
 
     def answer(self, reply: Reply) -> None:
         """It is answered, once."""
-        self.reply.set_result(reply)
+        if not self.reply.done():  # else whoever asked has hung up
+            self.reply.set_result(reply)
 
     def fail(self) -> None:
         """The walk failed."""

@@ -55,18 +55,23 @@ def ledger_of(state: State) -> dict[str, Any]:
 
 @dataclass
 class Stage:
-    """One run of a guard. `daemon` outlives it, as does `config`; `clock` is the guard's and the daemon's."""
+    """One run of a guard. `daemon` outlives it, as does `config`; `clock` is the guard's and the daemon's.
+
+    `has_tasks`: each request has a task of its own, as where origins are allowed or spans are traced.
+    """
 
     guard: Guard
     daemon: Simulator
     clock: ManualClock
     config: Path
+    has_tasks: bool = False
 
     # ------------------------------------------------------------ asking
 
     async def ask(self, path: str, body: Any = None, *, who: str | None = "bot", **head: str) -> Reply:
         """One request; a body makes it a POST."""
-        return await guards.ask(self.guard, path, body, who=who, **head)
+        ask = guards.ask_in_a_task if self.has_tasks else guards.ask
+        return await ask(self.guard, path, body, who=who, **head)
 
     async def place(self, *, who: str | None = "bot", key: str | None = None, **members: Any) -> Reply:
         """One new order of Tencent, far below the market so that it rests; `key` is its Idempotency-Key."""
