@@ -124,9 +124,11 @@ class Tracing:
             trip, began_ns = self._trip((sending,)), time.time_ns()
 
             def heard(fault: JournalFault | None) -> None:
-                if trip is not None:
-                    self._step(trip, name, began_ns=began_ns, ended_ns=time.time_ns())
-                told(fault)
+                try:
+                    if trip is not None:
+                        self._step(trip, name, began_ns=began_ns, ended_ns=time.time_ns())
+                finally:  # whatever becomes of its span, the trade goes on
+                    told(fault)
 
             hook(recorder, sending, heard)
 

@@ -314,7 +314,11 @@ def _tell_all(waiters: list[Waiter], then: Callable[[], None] | None, why: str |
             then()
     finally:
         for _, told in waiters:
-            told(None if why is None else JournalFault(f"the record may not be on the disk: {why}"))
+            try:
+                told(None if why is None else JournalFault(f"the record may not be on the disk: {why}"))
+            except Exception as error:  # noqa: BLE001 - a bug of ours is one waiter's alone, and the others hear
+                broken = {"message": "whoever waited for a record failed", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(broken)
 
 
 def _resolve(future: asyncio.Future[None], fault: JournalFault | None) -> None:

@@ -97,6 +97,22 @@ async def test_an_order_is_a_span_with_its_steps(tmp_path: Path) -> None:
     assert all(began <= (span.start_time or 0) <= (span.end_time or 0) <= ended for span in spans)
 
 
+async def test_a_span_that_fails_keeps_no_order_from_going_on(tmp_path: Path) -> None:
+    """Once its record is on the disk, the order is sent and answered."""
+
+    class Failing(SimpleSpanProcessor):
+        def on_end(self, span: ReadableSpan) -> None:
+            """That of the record cannot be kept."""
+            if span.name == "record":
+                raise RuntimeError
+
+    provider = TracerProvider()
+    provider.add_span_processor(Failing(InMemorySpanExporter()))
+    async with asyncio.timeout(10), traced(tmp_path, Tracing(provider), Simulator()) as url:
+        status, _ = await post(url, order())
+    assert status == 200
+
+
 async def test_the_daemon_is_told_of_the_guards_span(tmp_path: Path) -> None:
     """What the daemon gets as `traceparent` is the caller's trace with the guard's span as the parent."""
     tracing, exporter = in_memory()

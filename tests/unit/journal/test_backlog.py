@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from guard.errors import JournalFault
 from guard.journal.backlog import GATHERED_MAX, TURNS_MAX, Backlog, QueueBounds
 from guard.journal.recordend import RecordEnd
 from guard.journal.tree import Tree
@@ -81,6 +82,31 @@ async def test_who_does_not_await_is_told_once() -> None:
     assert told == [(1, "None")] * 2 + [(2, "the record may not be on the disk: no disk")]
     when(3)
     assert told[3:] == [(3, "the journal is closed until a restart: no disk")]
+
+
+@pytest.mark.parametrize("is_failing", [False, True])
+async def test_a_waiter_that_raises_keeps_nobody_from_hearing(is_failing: bool) -> None:
+    """The loop hears of its fault, and whoever waits behind it of the record."""
+    backlog, told, faults = queued(1, 2, 3), list[int](), list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, broken: faults.append(broken["exception"]))
+
+    def when(seq: int) -> None:
+        def hear(_: JournalFault | None) -> None:
+            told.append(seq)
+            if seq == 1:
+                raise RuntimeError
+
+        backlog.when(backlog.durable, seq, hear)
+
+    for seq in (1, 2, 3):
+        when(seq)
+    if is_failing:
+        backlog.fail(OSError("no disk"))
+    else:
+        backlog.publish(backlog.durable, 3)
+    await asyncio.sleep(0.01)
+    assert told == [1, 2, 3]
+    assert [type(fault) for fault in faults] == [RuntimeError]
 
 
 async def test_who_waits_for_a_record_waits_no_longer_than_for_it() -> None:
