@@ -11,6 +11,7 @@ import pytest
 from guard.cli.main import app
 from tests.support.commands import Done, called
 from tests.support.guards import key, lay_out, record, running, said
+from tests.support.journal import once_durable
 from tests.support.processes import free_port
 from tests.support.stage import decision_of, stage
 
@@ -112,13 +113,7 @@ async def test_an_order_that_halt_met_at_the_last_look_is_told_as_one_that_was_n
 ) -> None:
     """Its decision is on record as allowed: explanation and report say that nothing left, and why."""
     async with stage(tmp_path, policies=DESK) as scene:
-        durable = scene.guard.journal.durable
-
-        async def slowly(seq: int) -> None:
-            await durable(seq)
-            (scene.guard.directory / "HALT").touch()
-
-        scene.guard.journal.durable = slowly  # type: ignore[method-assign]
+        once_durable(scene.guard.journal, (scene.guard.directory / "HALT").touch)
         stopped = decision_of(await scene.place(qty=100, price=200))
     _, out, _ = run("explain", stopped, "--state", str(tmp_path / "state"))
     assert "allowed, and not sent: the outcome below says why" in out
