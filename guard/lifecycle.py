@@ -358,7 +358,8 @@ class Guard:
         """Drains and closes; the names of work that had to be cut off, none at a clean end.
 
         At once the guard is not ready and takes no new orders. The doors stay open for `pre_stop_s`; then what is under
-        way may end within `drain_timeout_s`. Setting `hurry` ends both waits. Trades that are cut off are unknown.
+        way may end within `drain_timeout_s`. Setting `hurry` ends both waits. Trades that are cut off are unknown
+        once a byte may have left, else not sent.
         """
         bounds, loop = self.settings.bounds, asyncio.get_running_loop()
         self.desk.is_draining = True

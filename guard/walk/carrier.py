@@ -88,9 +88,9 @@ class Carrier:
         """
         while self._ended:
             self._close_ended()
-        if closing.is_begun:
+        if closing.sending.is_over:
             return False
-        closing.is_begun = True
+        closing.sending.is_over = True
         closing.outcome, closing.result = interrupted(closing.sending, "the guard was stopped"), None
         closing.told = None
         close_together(self._recorder, [closing])
@@ -123,11 +123,10 @@ class Carrier:
         return desk.spacing.take(place, visit.effect, now_us=desk.clock.mono_us())
 
     def _send(self, closing: Closing) -> None:
-        if closing.is_begun:  # it was cut off meanwhile
+        if closing.sending.is_over:  # it was cut off meanwhile
             return
         sending, desk = closing.sending, self._desk
-        sending.may_have_left = True
-        outbound = replace(sending.outbound, may_leave=partial(self._may_leave, closing))
+        outbound = replace(sending.outbound, may_leave=partial(last_look, desk, sending))
         try:
             is_asked = desk.daemon.ask(outbound, partial(self._answered, closing, outbound))
         except Exception as error:  # noqa: BLE001 - likewise
@@ -135,10 +134,6 @@ class Carrier:
             return
         if not is_asked:
             self._send_in_a_task(closing, outbound)
-
-    def _may_leave(self, closing: Closing) -> bool:
-        """The last look; what was cut off is settled by what was known then, and nothing of it leaves any more."""
-        return not closing.is_begun and last_look(self._desk, closing.sending)
 
     def _send_in_a_task(self, closing: Closing, outbound: Outbound) -> None:
         """Not work of its own to the supervisor: whoever waits for the end of the trade is."""
@@ -155,7 +150,7 @@ class Carrier:
     def _answered(self, closing: Closing, outbound: Outbound, result: Answer | Failure | None) -> None:
         """What the daemon said; None: nothing of it was sent, and it has to be sent anew."""
         if result is None:
-            if not closing.is_begun:
+            if not closing.sending.is_over:
                 self._send_in_a_task(closing, outbound)
             return
         closing.result = result
@@ -167,9 +162,9 @@ class Carrier:
 
     def _end(self, closing: Closing) -> None:
         """Closes it: a cancel, or what is alone, at once, anything else with the others of this turn."""
-        if closing.is_begun:
+        if closing.sending.is_over:
             return
-        closing.is_begun = True
+        closing.sending.is_over = True
         if closing.sending.late is not None:
             closing.keep_back(closing.sending.late)
         if closing.sending.visit.effect is _CANCEL or self._desk.supervisor.in_flight == 1:

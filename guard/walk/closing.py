@@ -54,7 +54,7 @@ class Closing(Struct, gc=False):
 
     `verdict` works out what `result` means, once the trades before it are settled; without a result `outcome` is known
     already. `told` hears of the end; it must not raise. `late`: why it was not sent. `found`: what the outcome itself
-    counts. `is_begun`: its end has begun, and nothing that is still heard of it counts. `error`: a fault of our own.
+    counts. `error`: a fault of our own.
     """
 
     sending: Sending
@@ -66,7 +66,6 @@ class Closing(Struct, gc=False):
     t_us: int = 0
     found: BreakerCount = NOTHING_COUNTED
     record: OutcomeRecord | None = None
-    is_begun: bool = False
     error: Exception | None = None
 
     def keep_back(self, late: Refusal) -> None:

@@ -25,7 +25,7 @@ class Sending(Struct, gc=False):
     """A decided trade on its way to the daemon. `seq`: that of its decision; None where it is not on record (a cancel).
 
     `late`: why the last look kept it back. `reaches_others`: whether a cancel-all would by now also cancel orders
-    that it was not decided on.
+    that it was not decided on. `is_over`: its end has begun, by what is known so far; it leaves no more.
     """
 
     visit: Visit
@@ -34,6 +34,7 @@ class Sending(Struct, gc=False):
     judged: Judged
     seq: int | None
     may_have_left: bool = False
+    is_over: bool = False
     late: Refusal | None = None
     reaches_others: Callable[[], bool] | None = None
 
@@ -57,6 +58,8 @@ def _late(desk: Desk, visit: Visit) -> Refusal | None:
 
 def last_look(desk: Desk, sending: Sending) -> bool:
     """Key, state, HALT and age, looked at again in the step in which the first byte would leave; True: it may leave."""
+    if sending.is_over:
+        return False
     sending.may_have_left = False
     sending.late = objection(desk, sending) or _late(desk, sending.visit)
     sending.may_have_left = sending.late is None

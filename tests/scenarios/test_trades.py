@@ -38,13 +38,13 @@ def orders(count: int, **members: Any) -> list[Call]:
 
 @asynccontextmanager
 async def on_sockets(
-    folder: Path, *, toml: str = "[trading]\nenabled = true\n", broker: str = "off"
+    folder: Path, *, toml: str = "[trading]\nenabled = true\n", broker: str = "off", connections: int = 64
 ) -> AsyncIterator[Stage]:
     """A guard and a simulator behind a socket; one order has been placed, so a connection is open and rests."""
     clock = ManualClock()
     simulator = Simulator(clock=clock)
     async with asyncio.timeout(30), running_simulator(simulator) as url:
-        daemon = f'[daemon]\nurl = "{url}"\nbroker_limits = "{broker}"\n'
+        daemon = f'[daemon]\nurl = "{url}"\nbroker_limits = "{broker}"\nconnections_max = {connections}\n'
         config = lay_out(folder, policies={"desk.toml": DAILY}, toml=toml + daemon)
         guard = made(config, clock=clock)
         await guard.start()
@@ -333,7 +333,24 @@ async def test_nothing_leaves_that_was_cut_off(tmp_path: Path) -> None:
         await asyncio.sleep(0.05)
         assert len(scene.reached()) == 2
         assert all(each.cancelled() for each in waiting)
-        assert len(await scene.records("outcome")) == 3
+        verdicts = [one["verdict"] for one in await scene.records("outcome")]
+        assert (verdicts[0], sorted(verdicts[1:])) == ("accepted", ["not_sent", "unknown"])
+
+
+async def test_what_waits_for_a_connection_when_the_guard_stops_was_not_sent(tmp_path: Path) -> None:
+    """Nothing of it is held, and the slot that comes free does not send it; what is at the daemon is unknown."""
+    async with on_sockets(tmp_path, connections=3) as scene:
+        before, go = scene.held(), asyncio.Event()
+        scene.daemon.faults.add(Hold(go), path=ORDER, times=2)
+        _ = begun(scene.guard, *orders(3))
+        await scene.until_reached(times=3)
+        assert len(await scene.guard.supervisor.drain(0)) == 3
+        verdicts = [one["verdict"] for one in await scene.records("outcome")]
+        assert sorted(verdicts[1:]) == ["not_sent", "unknown", "unknown"]
+        assert scene.held() == before + 30_000 + 60_000
+        go.set()
+        await asyncio.sleep(0.05)
+        assert len(scene.reached()) == 3
 
 
 async def test_nothing_is_sent_anew_that_was_cut_off(tmp_path: Path) -> None:
@@ -342,7 +359,7 @@ async def test_nothing_is_sent_anew_that_was_cut_off(tmp_path: Path) -> None:
         await warm(scene, 2)
         client = scene.guard._client
         assert client is not None
-        begun(scene.guard, *orders(2))
+        _ = begun(scene.guard, *orders(2))
         await until(lambda: client._looked_at)
         for connection in tuple(client._open):
             connection.eof_received()
