@@ -132,8 +132,14 @@ class Cancelling:
             room.release()
             return True
         task = self._desk.supervisor.start(self._sent(sending, target), f"cancel {sending.visit.id}")
-        task.add_done_callback(lambda _: room.release())
+        task.add_done_callback(lambda _: self._is_left(sending, room))
         return True
+
+    def _is_left(self, sending: Sending, room: asyncio.Semaphore) -> None:
+        """Its task has ended; where a stop ended it before it began, it is settled here."""
+        room.release()
+        if not sending.is_over:
+            close(self._recorder, sending, Outcome(Verdict.NOT_SENT, message="the guard was stopped"))
 
     async def _decided(self, target: Target) -> Sending | None:
         """Decides one cancel as soon as the broker's pace allows; None: the order has ended meanwhile."""

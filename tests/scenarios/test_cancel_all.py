@@ -399,6 +399,21 @@ async def test_an_order_of_another_that_comes_in_between_is_met_where_that_is_th
         assert (len(scene.reached(CANCEL_ALL)), open_at_daemon(scene)) == (1, set())
 
 
+async def test_what_a_stop_cuts_off_as_it_begins_has_an_outcome(tmp_path: Path) -> None:
+    """Each cancel is decided and recorded in the turn before its task begins: it was not sent."""
+    async with asyncio.timeout(10), shared(tmp_path) as scene:
+        asking = asyncio.ensure_future(scene.ask(CANCEL_ALL, account()))
+        while not any(task.get_name().startswith("cancel ") for task in asyncio.all_tasks()):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+        await scene.guard.supervisor.drain(0)
+        asking.cancel()
+        settled = {line["decision"]: line["verdict"] for line in await scene.records("outcome")}
+        parts = [line["id"] for line in await scene.records("decision") if line.get("batch")]
+        assert parts
+        assert [settled.get(part) for part in parts] == ["not_sent"] * len(parts)
+        assert sent(scene) == []
+
+
 async def test_a_crash_in_between_leaves_a_record_that_reads_back(tmp_path: Path) -> None:
     """What had left is in doubt and followed up; what had not is not begun again by itself."""
     go = asyncio.Event()
