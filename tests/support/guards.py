@@ -199,7 +199,7 @@ class Waiting:
 
     def answer(self, reply: Reply) -> None:
         """It is answered, once."""
-        if not self.reply.done():  # else whoever asked has hung up
+        if not self.reply.cancelled():  # else whoever asked has hung up
             self.reply.set_result(reply)
 
     def fail(self) -> None:
