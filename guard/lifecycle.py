@@ -42,7 +42,7 @@ from guard.recovery.keeper import Keeper
 from guard.recovery.readback import Recovered
 from guard.replay import counted
 from guard.replay.counting import Counting
-from guard.server import Listener, Wiring, each_in_a_task, serve
+from guard.server import Begin, Listener, Wiring, each_in_a_task, serve
 from guard.settings import Settings, address
 from guard.stream import SEEING, Relay, Seeing
 from guard.supervisor import Supervisor
@@ -253,11 +253,11 @@ class Guard:
     async def _open(self) -> None:
         settings = self.settings
         tls = self.certificate.context if self.certificate is not None else None
-        handler = self.pipeline.handle if self.tracing is None else self.tracing.handler(self.pipeline.handle)
-        handler = with_origins(handler, frozenset(settings.listen.allowed_origins), new_id=self.clock.new_id)
-        is_plain = handler == self.pipeline.handle
+        begin: Begin = self.pipeline.begin
+        if self.tracing is not None:
+            begin = each_in_a_task(self.tracing.handler(self.pipeline.handle), self.supervisor.take)
         wiring = Wiring(
-            begin=self.pipeline.begin if is_plain else each_in_a_task(handler, self.supervisor.take),
+            begin=with_origins(begin, frozenset(settings.listen.allowed_origins), new_id=self.clock.new_id),
             new_id=self.clock.new_id,
             upgrade=self.relay.upgrade,
             refused=self.recorder.refused_at_edge,

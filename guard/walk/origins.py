@@ -5,14 +5,14 @@ send; the key still decides everything. Any other page is given no permission: i
 carries a key or JSON, is refused, and sends nothing. There are no cookies.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
-from guard.terms import Call, Reply
-
-Handler = Callable[[Call], Awaitable[Reply]]
+from guard.server import Asker, Begin
+from guard.terms import Reply
+from guard.walk.replies import Headers
 
 _ASKED_METHOD: Final = "access-control-request-method"
 _EXPOSED: Final = "Guard-Decision, Guard-Filtered, Guard-Note, Guard-Outcome, RateLimit, RateLimit-Policy, Retry-After"
@@ -23,32 +23,54 @@ _VARY: Final = ("Vary", "Origin")
 _NO_CONTENT: Final = 204
 
 
-def with_origins(handler: Handler, allowed: frozenset[str], *, new_id: Callable[[], str]) -> Handler:
-    """The handler, made to serve pages from these origins too; unchanged without any."""
-    return Origins(handler, allowed, new_id).handle if allowed else handler
+def with_origins(begin: Begin, allowed: frozenset[str], *, new_id: Callable[[], str]) -> Begin:
+    """Begins requests of pages from these origins too; unchanged without any."""
+    return Origins(begin, allowed, new_id).begin if allowed else begin
 
 
 class Origins:
-    """Answers preflight requests, and adds CORS headers to the answers of one handler."""
+    """Answers preflight requests, and has CORS headers added to the answers that pages are given."""
 
-    def __init__(self, handler: Handler, allowed: frozenset[str], new_id: Callable[[], str]) -> None:
-        self._handler = handler
+    def __init__(self, begin: Begin, allowed: frozenset[str], new_id: Callable[[], str]) -> None:
+        self._begin = begin
         self._allowed = allowed
         self._new_id = new_id
 
-    async def handle(self, call: Call) -> Reply:
-        """The answer, with what the browser of an allowed page needs to hand it on."""
-        origin = call.head.get("origin")
-        if origin is None:
-            return await self._handler(call)
-        if origin not in self._allowed:
-            reply = await self._handler(call)
-            return replace(reply, headers=(*reply.headers, _VARY))
-        if call.method == "OPTIONS" and _ASKED_METHOD in call.head:
-            return _preflight(origin, self._new_id())
-        reply = await self._handler(call)
-        said = (("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", _EXPOSED), _VARY)
-        return replace(reply, headers=(*reply.headers, *said))
+    def begin(self, askers: Sequence[Asker]) -> None:
+        """Begins them, those of pages with what their browsers need to hand the answers on."""
+        asking: list[Asker] = []
+        for asker in askers:
+            call = asker.call
+            origin = call.head.get("origin")
+            if origin is None:
+                asking.append(asker)
+            elif origin not in self._allowed:
+                asking.append(_Page(asker, (_VARY,)))
+            elif call.method == "OPTIONS" and _ASKED_METHOD in call.head:
+                asker.answer(_preflight(origin, self._new_id()))
+            else:
+                asking.append(_Page(asker, _permission(origin)))
+        if asking:
+            self._begin(asking)
+
+
+class _Page:
+    """A page that asks; `told` is what its browser is told besides."""
+
+    def __init__(self, asker: Asker, told: Headers) -> None:
+        self._asker = asker
+        self._told = told
+        self.call = asker.call
+        self.fail = asker.fail
+        self.cut = asker.cut
+
+    def answer(self, reply: Reply) -> None:
+        """With what the browser is told."""
+        self._asker.answer(replace(reply, headers=(*reply.headers, *self._told)))
+
+
+def _permission(origin: str) -> Headers:
+    return ("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", _EXPOSED), _VARY
 
 
 def _preflight(origin: str, decision: str) -> Reply:

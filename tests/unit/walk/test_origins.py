@@ -1,34 +1,54 @@
 """Pages in a browser: those that are named, and all others."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import pytest
 
+from guard.server import Asker
 from guard.terms import Call, Reply
 from guard.walk.origins import with_origins
+from tests.support.guards import Waiting
 
 PAGE: Final = "https://desk.example"
+METHODS: Final = ("POST", "OPTIONS", "POST", "GET")
 ALLOWED: Final = frozenset({PAGE, "http://127.0.0.1:5173"})
 
 
-async def answer(call: Call) -> Reply:
-    """A handler: 405 to OPTIONS like the walk, else 200."""
-    return Reply(405 if call.method == "OPTIONS" else 200, b"{}", (("Guard-Decision", "01X"),))
+def begin(askers: Sequence[Asker]) -> None:
+    """A walk: 405 to OPTIONS, else 200."""
+    for asker in askers:
+        asker.answer(Reply(405 if asker.call.method == "OPTIONS" else 200, b"{}", (("Guard-Decision", "01X"),)))
 
 
 async def asked(method: str, **head: str) -> tuple[int, dict[str, str]]:
     """Status and fields of the answer to one request."""
     fields = {name.replace("_", "-"): value for name, value in head.items()}
-    reply = await with_origins(answer, ALLOWED, new_id=lambda: "02X")(
-        Call(method, "/api/order", fields, b"", "127.0.0.1")
-    )
+    waiting = Waiting(Call(method, "/api/order", fields, b"", "127.0.0.1"))
+    with_origins(begin, ALLOWED, new_id=lambda: "02X")([waiting])
+    reply = await waiting.reply
     assert len(dict(reply.headers)) == len(reply.headers)
     return reply.status, dict(reply.headers)
 
 
 def test_without_allowed_origins_nothing_stands_before_the_walk() -> None:
-    """None by default: the handler is the walk's own."""
-    assert with_origins(answer, frozenset(), new_id=lambda: "02X") is answer
+    """None by default: requests are begun by the walk itself."""
+    assert with_origins(begin, frozenset(), new_id=lambda: "02X") is begin
+
+
+async def test_requests_of_a_turn_are_begun_together_whoever_asks() -> None:
+    """A preflight is answered before, and takes no part; a fault and an end reach whoever asked."""
+    begun: list[Asker] = []
+    heads = [{}, {"origin": PAGE, "access-control-request-method": "POST"}, {"origin": PAGE}, {"origin": "null"}]
+    waiting = [Waiting(Call(method, "/api/order", head, b"", "")) for method, head in zip(METHODS, heads, strict=True)]
+    with_origins(begun.extend, ALLOWED, new_id=lambda: "02X")(waiting)
+    assert [asker.call for asker in begun] == [waiting[n].call for n in (0, 2, 3)]
+    assert (await waiting[1].reply).status == 204
+    begun[1].fail()
+    begun[2].cut()
+    with pytest.raises(AssertionError, match="the walk failed"):
+        await waiting[2].reply
+    assert waiting[3].reply.cancelled()
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
