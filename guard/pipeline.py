@@ -121,16 +121,14 @@ class Pipeline:
         if entered is None:
             return await question(self.recorder, visit)
         if visit.effect not in TRADE_EFFECTS:
-            pending = PendingCall(visit, entered, self.hooks)
-            judged = await self.pass_through.admitted(pending)
-            return judged if isinstance(judged, Reply) else await self.pass_through.pass_on(pending)
-        return await self._decided(await self.deciding.decided(PendingTrade(visit, entered)))
+            return await self.pass_through.handled(PendingCall(visit, entered, self.hooks))
+        trade = PendingTrade(visit, entered)
+        self.deciding.decide([trade])
+        return await self._go_on(trade)
 
     async def _go_on(self, trade: PendingTrade) -> Reply:
-        """The rest of the road of a trade that could not be decided at once."""
-        return await self._decided(await self.deciding.go_on(trade))
-
-    async def _decided(self, sending: Sending | Reply) -> Reply:
+        """The rest of the road of a trade that was looked at."""
+        sending = await self.deciding.go_on(trade)
         if isinstance(sending, Reply):
             return sending
         return await self.desk.supervisor.see_through(self.carry_out(sending), f"trade {sending.visit.id}")

@@ -14,9 +14,8 @@ from msgspec.structs import replace
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.limits import settle
-from guard.terms import CancelAll, Effect, Intent, Needs, Outcome, Reply, Verdict, refuse
+from guard.terms import CancelAll, Intent, Needs, Outcome, Reply, Verdict, refuse
 from guard.walk.cancelling import close_split
-from guard.walk.closing import close
 from guard.walk.decisionrecord import NOT_JUDGED
 from guard.walk.desk import Situation, Visit
 from guard.walk.door import RISKY
@@ -30,11 +29,9 @@ from guard.walk.recorder import DecidedTrade, Recorder
 from guard.walk.replies import again, as_told, refused, told
 from guard.walk.sending import Sending
 from guard.walk.shadow import shadowed
-from guard.walk.together import Together, raise_fault
+from guard.walk.together import raise_fault
 
-_CANCEL = Effect.ORDER_CANCEL  # asked of every trade
 _UNSENT: Final = Outcome(Verdict.NOT_SENT, message="it was not recorded")
-_INTERRUPTED: Final = Outcome(Verdict.NOT_SENT, message="interrupted")
 
 
 class PendingTrade(Struct, gc=False):
@@ -62,24 +59,12 @@ class Deciding:
         self.recorder = recorder
         self._desk = recorder.desk
         self._hooks = hooks
-        self._together = Together(self.decide, self._desk.supervisor)
-
-    async def decided(self, trade: PendingTrade) -> Sending | Reply:
-        """The trade with its room taken and its record queued, ready to be sent; or the reply to a refusal."""
-        if trade.visit.effect is _CANCEL:  # it waits for nobody
-            self.decide([trade])
-        else:
-            try:
-                await self._together.join(trade)
-            except BaseException:
-                trade.error = None
-                if isinstance(trade.found, Sending):
-                    close(self.recorder, trade.found, _INTERRUPTED)
-                raise
-        return await self.go_on(trade)
 
     async def go_on(self, trade: PendingTrade) -> Sending | Reply:
-        """The same for what `decide` has looked at: what was missing is asked for."""
+        """What `decide` has looked at: with its room taken and its record queued, ready to be sent; or its refusal.
+
+        What was missing is asked for.
+        """
         if trade.situation is None and trade.error is None:
             trade.situation = await prepare(self._desk, trade.visit, trade.intent)
             self.decide([trade])

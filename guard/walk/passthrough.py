@@ -33,7 +33,7 @@ from guard.walk.recorder import Recorder
 from guard.walk.replies import failed, rate_headers, refused, unusable
 from guard.walk.shadow import shadowed_read
 from guard.walk.subscribing import DONE, SUBSCRIPTIONS, carry
-from guard.walk.together import Together, raise_fault
+from guard.walk.together import raise_fault
 
 UNAUTHORIZED = 401
 _WITHDRAWN: Final = Failure("held", "it was withdrawn while it waited for the subscription before it", is_sent=False)
@@ -62,30 +62,18 @@ class PassThrough:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._desk = recorder.desk
-        self._together = Together(self.admit, self._desk.supervisor)
 
-    async def admitted(self, pending: PendingCall) -> Judged | Reply:
-        """What it may be sent with, counted and on its way to the record, or the refusal, which is recorded."""
+    async def handled(self, pending: PendingCall) -> Reply:
+        """The reply to one call, taken by itself."""
         visit = pending.visit
         if visit.effect is _STREAM:
             message = "GET /ws is a WebSocket handshake: send Connection: Upgrade and Upgrade: websocket"
             return refused(self._recorder, visit, refuse(Code.BAD_HEADER, message))
-        if visit.effect is _READ:
-            try:
-                await self._together.join(pending)
-            except BaseException:
-                pending.error = None  # nobody hears of it, and it keeps alive all that took the step with it
-                raise
-        else:
-            self.admit([pending])
-        return await self._prepared(pending)
+        self.admit([pending])
+        return await self.go_on(pending)
 
     async def go_on(self, pending: PendingCall) -> Reply:
         """The rest of the road of what was looked at and has not been sent."""
-        judged = await self._prepared(pending)
-        return judged if isinstance(judged, Reply) else await self.pass_on(pending)
-
-    async def _prepared(self, pending: PendingCall) -> Judged | Reply:
         if pending.situation is None and pending.error is None:
             pending.situation = await prepare(self._desk, pending.visit, pending.intent)
             self.admit([pending])
@@ -93,7 +81,7 @@ class PassThrough:
             raise_fault(pending)
         if pending.found is None:
             raise AssertionError("it was not asked whether a call may pass")
-        return pending.found
+        return pending.found if isinstance(pending.found, Reply) else await self.pass_on(pending)
 
     def admit(self, all_pending: list[PendingCall]) -> None:
         """One synchronous step for each: what is known of it; then rights, state, read rates, the record."""

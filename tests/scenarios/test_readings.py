@@ -13,24 +13,12 @@ from guard.terms import Call, Reply
 from guard.walk.floods import Floods
 from guard.walk.hooks import HOOKS
 from tests.support.clock import ManualClock
-from tests.support.guards import Waiting, call, guarded, order, said
+from tests.support.guards import answered, begun, call, guarded, order, said
 from tests.support.scripted_daemon import Talk, answer
 from tests.support.stage import MODIFY, change, stage
 
 QUOTE: Final = "/api/quote"
 TENCENT: Final = {"symbol": "HK.00700"}
-
-
-def begun(guard: Guard, *calls: Call) -> list[asyncio.Future[Reply]]:
-    """These requests come in one turn of the loop."""
-    waiting = [Waiting(each) for each in calls]
-    guard.pipeline.begin(waiting)
-    return [each.reply for each in waiting]
-
-
-async def answered(guard: Guard, *calls: Call) -> list[Reply]:
-    """The answers to requests of one turn."""
-    return list(await asyncio.gather(*begun(guard, *calls)))
 
 
 def quotes(count: int, **head: str) -> list[Call]:

@@ -353,7 +353,6 @@ async def test_what_became_of_a_read_is_told_like_any_other_decision(tmp_path: P
 async def steps_of_three(folder: Path, path: str, body: Any, *steps: str) -> list[str]:
     """In which order three requests of one turn take these steps."""
     async with stage(folder) as scene:
-        scene.has_tasks = True
         log: list[str] = []
 
         def noting(step: str, hook: Callable[..., Any]) -> Callable[..., Any]:
@@ -374,17 +373,3 @@ async def test_reads_of_one_turn_are_judged_together_and_sent_together(tmp_path:
     log = await steps_of_three(tmp_path, QUOTE, TENCENT, "parse", "judge_passing", "pass_on", "answer_view")
 
     assert log == ["parse"] * 3 + ["judge_passing"] * 3 + ["pass_on", "answer_view"] * 3
-
-
-async def test_what_changes_something_goes_on_at_once(tmp_path: Path) -> None:
-    """Nothing comes between what stood when it came and its judging."""
-    lines = {"symbols": ["HK.00700"], "sub_types": [1]}
-
-    assert (
-        await steps_of_three(tmp_path, "/api/subscribe", lines, "parse", "judge_passing")
-        == [
-            "parse",
-            "judge_passing",
-        ]
-        * 3
-    )

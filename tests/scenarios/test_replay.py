@@ -24,8 +24,21 @@ from guard.replay.__main__ import main as replay_of_kept
 from guard.replay.explained import explained
 from guard.replay.judging import asked, judgement_of
 from tests.support.commands import called
-from tests.support.guards import order, record, write_keys
-from tests.support.stage import ACCOUNTS, CANCEL_ALL, DAILY, ORDER, Stage, account, again, decision_of, is_passed, stage
+from tests.support.guards import begun, call, order, record, write_keys
+from tests.support.stage import (
+    ACCOUNTS,
+    CANCEL_ALL,
+    DAILY,
+    MODIFY,
+    ORDER,
+    Stage,
+    account,
+    again,
+    change,
+    decision_of,
+    is_passed,
+    stage,
+)
 from tests.support.story import DESK, PEOPLE, live
 
 PAST: Final = "2000-01-01T00:00:00.000000Z"
@@ -73,21 +86,25 @@ async def test_what_was_asked_before_an_order_is_no_difference(tmp_path: Path) -
 
 
 async def test_until_leaves_out_nothing_that_stands_behind_later_lines(tmp_path: Path) -> None:
-    """Orders of one turn are written behind what was refused at once a moment after they came."""
+    """Orders that a cancel of their turn goes before are written behind what was refused at once a moment after."""
     async with stage(tmp_path, policies=DAILY) as scene:
         _ = await scene.ask(ACCOUNTS)
-        scene.has_tasks = True
-        asked = [scene.guard.supervisor.start(scene.place(remark=word), "request") for word in "ab"]
-        await asyncio.sleep(0)
+        cancel = call(MODIFY, change("1", op="CANCEL"))
+        *asked, _ = begun(scene.guard, *[call(ORDER, order(price=200, remark=word)) for word in "ab"], cancel)
         scene.clock.advance(us=700)
-        refused = await scene.decision(await scene.ask(ORDER, {"symbol": "HK.00700"}))
+        (malformed,) = begun(scene.guard, call(ORDER, {"symbol": "HK.00700"}))
+        refused = await scene.decision(await malformed)
         for reply in await asyncio.gather(*asked):
             decision = await scene.decision(reply)
             assert (decision["ts"] < refused["ts"], decision["seq"] > refused["seq"]) == (True, True)
         assert is_passed(await scene.place(remark="c"))
         for other in (None, DAILY):
             found = await past(scene, other, until=refused["ts"])
-            assert (found.decisions, found.replayed, found.reproduced) == (3, 3, 3)  # the account list, "a", "b"
+            assert (found.decisions, found.replayed, found.reproduced) == (
+                4,
+                4,
+                4,
+            )  # the account list, the cancel, "a", "b"
             assert not found.left_out
 
 

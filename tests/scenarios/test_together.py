@@ -1,8 +1,6 @@
 """Trades of one turn of the loop are decided together, and settled together: as if one had come after the other."""
 
 import asyncio
-import gc
-import weakref
 from decimal import Decimal
 from pathlib import Path
 from random import Random  # noqa: TID251 - a seed makes the same orders again
@@ -236,45 +234,6 @@ async def test_a_fault_is_the_reads_alone_that_it_meets(tmp_path: Path) -> None:
         assert code_of(bad) == (503, "rule_error")
 
 
-async def test_a_read_that_is_cancelled_before_the_step_is_not_counted(tmp_path: Path) -> None:
-    """Neither on its rate nor at the daemon; the others are asked."""
-    async with stage(tmp_path, policies=f'{DAILY}reads = "9/60s"\n') as scene:
-        scene.has_tasks = True
-        first, second = await at_the_step(scene, scene.ask(QUOTE, TENCENT), scene.ask(QUOTE, TENCENT))
-        first.cancel()
-        assert dict((await second).headers)["RateLimit"] == '"reads";r=8;t=60'
-        with pytest.raises(asyncio.CancelledError):
-            await first
-        assert len(scene.reached(QUOTE)) == 1
-
-
-async def test_a_fault_is_let_go_with_the_read_that_was_cancelled_within_the_step(tmp_path: Path) -> None:
-    """Its traceback keeps alive all reads of its turn, and they it; nobody is left to raise it."""
-    met: list[weakref.ref[Exception]] = []
-
-    class BrokenError(Exception):
-        pass
-
-    def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
-        if visit.call.head.get("x-request-id") == "bad":
-            error = BrokenError()
-            met.append(weakref.ref(error))
-            raise error
-        return HOOKS.judge_passing(desk, visit, situation)
-
-    async with stage(tmp_path, policies=DAILY) as scene:
-        scene.guard.pipeline.hooks = replace(HOOKS, judge_passing=judge_passing)
-        scene.has_tasks = True
-        first, bad = await at_the_step(scene, scene.ask(QUOTE, TENCENT), scene.ask(QUOTE, TENCENT, x_request_id="bad"))
-        bad.cancel()
-        assert (await first).status == 200
-        with pytest.raises(asyncio.CancelledError):
-            await bad
-        del first, bad
-        gc.collect()
-        assert [one() for one in met] == [None]
-
-
 async def test_what_was_written_before_an_order_that_came_first_does_not_hide_it(tmp_path: Path) -> None:
     """What is refused at once is on record before an order that waits for its turn; `record` was null."""
     async with stage(tmp_path, policies=DAILY) as scene:
@@ -285,36 +244,6 @@ async def test_what_was_written_before_an_order_that_came_first_does_not_hide_it
         for reply in (*await asyncio.gather(*tasks), refused):
             told = said(await scene.ask(f"/guard/v1/decisions/{decision_of(reply)}"))
             assert told["record"] is not None
-
-
-async def test_who_is_cancelled_before_the_step_never_came(tmp_path: Path) -> None:
-    """No decision, no room; the others are decided."""
-    async with stage(tmp_path, policies=DAILY) as scene:
-        await scene.ask(ACCOUNTS)
-        scene.has_tasks = True
-        first, second = await at_the_step(scene, scene.place(remark="a"), scene.place(remark="b"))
-        first.cancel()
-        assert is_passed(await second)
-        with pytest.raises(asyncio.CancelledError):
-            await first
-        assert scene.held() == 20_000
-        assert len([one for one in await scene.records("decision") if one["endpoint"] == ORDER]) == 1
-
-
-async def test_who_is_cancelled_within_the_step_has_an_outcome(tmp_path: Path) -> None:
-    """Decided by the first of its turn, cancelled before it goes on: recorded, not sent, nothing held."""
-    async with stage(tmp_path, policies=DAILY) as scene:
-        await scene.ask(ACCOUNTS)
-        scene.has_tasks = True
-        first, second = await at_the_step(scene, scene.place(remark="a"), scene.place(remark="b"))
-        second.cancel()
-        assert is_passed(await first)
-        with pytest.raises(asyncio.CancelledError):
-            await second
-        assert scene.held() == 20_000
-        decided = [one["id"] for one in await scene.records("decision") if one["endpoint"] == ORDER]
-        outcomes = {one["decision"]: one["verdict"] for one in await scene.records("outcome")}
-        assert outcomes == {decided[0]: "accepted", decided[1]: "not_sent"}
 
 
 async def test_a_cancel_waits_for_nobody(tmp_path: Path) -> None:

@@ -21,10 +21,10 @@ from guard.walk.desk import Desk
 from guard.walk.hooks import HOOKS
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
-from tests.scenarios.test_readings import answered, begun, break_second, noting, quotes, told
+from tests.scenarios.test_readings import break_second, noting, quotes, told
 from tests.support.clock import ManualClock
 from tests.support.daemon import running_simulator
-from tests.support.guards import Waiting, call, lay_out, made, order, said
+from tests.support.guards import Waiting, answered, begun, call, lay_out, made, order, said
 from tests.support.journal import slow_disk
 from tests.support.stage import DAILY, MODIFY, ORDER, Stage, change, code_of, decision_of, is_passed
 

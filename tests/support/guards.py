@@ -209,3 +209,15 @@ class Waiting:
     def cut(self) -> None:
         """Nobody answers."""
         self.reply.cancel()
+
+
+def begun(guard: Guard, *calls: Call) -> list[asyncio.Future[Reply]]:
+    """These requests come in one turn of the loop."""
+    waiting = [Waiting(each) for each in calls]
+    guard.pipeline.begin(waiting)
+    return [each.reply for each in waiting]
+
+
+async def answered(guard: Guard, *calls: Call) -> list[Reply]:
+    """The answers to requests of one turn."""
+    return list(await asyncio.gather(*begun(guard, *calls)))
