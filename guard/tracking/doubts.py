@@ -13,7 +13,7 @@ from guard.limits import NOBODY, Holder, Step, find_order, is_known_order
 from guard.terms import Op, OrderNames, PlaceOrder, Refusal, Side, Verdict, stamp_of
 from guard.tracking.listsnapshot import ListSnapshot, sought_of
 from guard.tracking.places import CancelTarget, named_in
-from guard.tracking.scribe import SOURCE, Scribe
+from guard.tracking.scribe import SOURCE, VANISHED, Scribe
 from guard.upstream.orderlist import OrderRow, Status
 from guard.upstream.reconcile import (
     Absences,
@@ -170,6 +170,7 @@ class Doubts:
         row = shown.get(holder.id)
         if row is None:
             if is_followed and self.is_gone(holder.id, asked, since_us=step.unknown_us):
+                self._keep_larger(step, holder)
                 self._end(
                     step.id, _dearer(step), "in two whole lists the daemon had no such order; the larger value stays"
                 )
@@ -190,6 +191,17 @@ class Doubts:
             self._end(step.id, Verdict.REFUSED, "the daemon lists the order as it was before")
         if holder.id in self._scribe.state.holders:
             asked.note((holder,))
+
+    def _keep_larger(self, step: Step, holder: Holder) -> None:
+        """On each counter the larger of the two stays: a change by another key adds to its own, and lowers others."""
+        held = {
+            claim.counter: max(claim.held, was)
+            for claim, was in zip(step.claims, step.before, strict=True)
+            if claim.kind == "spend" and claim.held != was
+        }
+        if held:
+            t_us = self._scribe.desk.clock.t_us()
+            self._scribe.learn(Order(decision=holder.id, t=t_us, status=VANISHED, source=SOURCE, targets=held))
 
     def _is_reconfirmation(self, step: Step) -> bool:
         known = self._scribe.desk.recent.get(step.id)

@@ -13,6 +13,7 @@ from guard.walk.recorder import Recorder
 
 SOURCE: Final = "orders"
 POSITIONS: Final = "positions"
+VANISHED: Final = "vanished"
 
 
 def _usual(trd_market: int, symbol: str) -> set[str]:

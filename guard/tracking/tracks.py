@@ -17,12 +17,11 @@ from guard.policy.fills import BY_QUANTITY, FillProgress, targets, vanished
 from guard.terms import TimeInForce, made_at
 from guard.tracking.doubts import Doubts
 from guard.tracking.listsnapshot import ListSnapshot
-from guard.tracking.scribe import SOURCE, Scribe
+from guard.tracking.scribe import SOURCE, VANISHED, Scribe
 from guard.tracking.slices import in_slices
 from guard.upstream.orderlist import OrderRow, Status
 from guard.walk.changing import wholes
 
-VANISHED: Final = "vanished"
 LAG: Final = timedelta(minutes=1)  # by which a list may be behind what it is asked for
 OVER_AFTER: Final = timedelta(days=14)  # a day order can wait through a holiday; no market closes for so long
 IDLE_AFTER_US: Final = 5_000_000  # how long a disabled order has been shown so until it counts as one that rests

@@ -711,6 +711,29 @@ async def test_one_that_vanishes_with_a_change_in_doubt_is_not_held_for_ever(
         assert ledger_of(recover(tmp_path / "state").state) == scene.ledger()
 
 
+@pytest.mark.parametrize("tif", ["DAY", "GTC"])
+@pytest.mark.parametrize("qty", [300, 100])
+async def test_one_that_vanishes_with_another_keys_change_in_doubt_keeps_the_larger_on_each_counter(
+    tmp_path: Path, qty: int, tif: str
+) -> None:
+    """The change counts for the key that asked for it; what its owner's counter gives up may have been filled."""
+    per_key = LIMITS + '[rights]\ntouch = "account"\n'
+    async with stage(tmp_path, policies=per_key) as scene:
+        name = await scene.placed(qty=200, time_in_force=tif)
+        await turn(scene, s=6)
+        scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
+        assert code_of(await scene.modify(name, who="desk", qty=qty)) == (504, "outcome_unknown")
+        del scene.daemon.orders[name]
+        for _ in range(6):
+            await turn(scene, s=31)
+        sums = scene.guard.desk.state.sums
+        spent = {who: sum(sums[cell] for cell in sums if f"key={who};" in cell) for who in ("bot", "desk")}
+        assert spent == {"bot": max(qty, 200) * 200 * 10_000, "desk": qty * 200 * 10_000}
+        assert scene.held("open_value") == 0
+        await scene.written()
+        assert ledger_of(recover(tmp_path / "state").state) == scene.ledger()
+
+
 async def test_one_that_no_list_has_ever_shown_stays_held_with_its_change(tmp_path: Path) -> None:
     """It may be there yet, as it was or as it was to become."""
     async with stage(tmp_path, policies=LIMITS) as scene:
