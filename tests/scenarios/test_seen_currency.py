@@ -1,52 +1,31 @@
 """A stock that the daemon's own orders show in another currency than its market's, through the whole walk."""
 
-import json
 from decimal import Decimal
 from pathlib import Path
 
 from guard.simulator import Simulator
 from guard.simulator.instruments import LISTED
-from guard.terms import Account, Answer, Env, Failure, Outbound
+from guard.terms import Account, Env
 from tests.support.clock import ManualClock
+from tests.support.daemon import ShowingRows
 from tests.support.guards import said
 from tests.support.stage import again, code_of, is_passed, stage
 
 _USD = 2
 
 
-class HeldInDollars(Simulator):
-    """Its positions are shown in US dollars, its orders as usual."""
-
-    async def send(self, request: Outbound) -> Answer | Failure:
-        """The ordinary answer, in another currency."""
-        answer = await super().send(request)
-        if request.path != "/api/positions" or isinstance(answer, Failure):
-            return answer
-        told = json.loads(answer.body)
-        for row in told["s2c"]["position_list"]:
-            row["currency"] = _USD
-        return Answer(answer.status, answer.content_type, json.dumps(told).encode())
-
-
-class InDollars(Simulator):
-    """Its order list says that everything was ordered in US dollars."""
-
-    async def send(self, request: Outbound) -> Answer | Failure:
-        """The ordinary answer, in another currency."""
-        answer = await super().send(request)
-        if request.path != "/api/orders" or isinstance(answer, Failure):
-            return answer
-        told = json.loads(answer.body)
-        for row in told["s2c"]["order_list"]:
-            row["currency"] = _USD
-        return Answer(answer.status, answer.content_type, json.dumps(told).encode())
+def shown_in_dollars(path: str, member: str, clock: ManualClock) -> Simulator:
+    """Whatever this list shows is in US dollars, all else as usual."""
+    return ShowingRows(path, member, {"currency": _USD}, clock=clock)
 
 
 async def test_w08_a_currency_that_orders_show_wins_for_plain_limit_orders_too(tmp_path: Path) -> None:
     """W08: once the order list was read, shares are counted in its currency; the valuation on record says so."""
     clock = ManualClock()
     rules = '[orders]\nmax_value = ["100000 HKD", "12500 USD"]'
-    async with stage(tmp_path, policies=rules, daemon=InDollars(clock=clock), clock=clock) as scene:
+    async with stage(
+        tmp_path, policies=rules, daemon=shown_in_dollars("/api/orders", "order_list", clock), clock=clock
+    ) as scene:
         first = await scene.place(qty=100, price=200)
         assert is_passed(first)
         assert (await scene.decision(first))["valuation"]["value"]["currency"] == "HKD"
@@ -65,7 +44,9 @@ async def test_w08_a_restart_knows_the_currency_before_any_list(tmp_path: Path) 
     """What was seen is in the record, once, and counts from the first order of the next run on."""
     clock = ManualClock()
     rules = '[orders]\nmax_value = ["100000 HKD", "12500 USD"]'
-    async with stage(tmp_path, policies=rules, daemon=InDollars(clock=clock), clock=clock) as scene:
+    async with stage(
+        tmp_path, policies=rules, daemon=shown_in_dollars("/api/orders", "order_list", clock), clock=clock
+    ) as scene:
         await scene.placed()
         for _ in range(3):
             await scene.guard.reconciler.turn()
@@ -84,7 +65,7 @@ async def test_w08_a_restart_knows_the_currency_before_any_list(tmp_path: Path) 
 async def test_w08_a_currency_that_positions_show_is_recorded_too(tmp_path: Path) -> None:
     """Where orders show nothing else: a restart values the symbol as the positions did."""
     clock = ManualClock()
-    daemon = HeldInDollars(clock=clock)
+    daemon = shown_in_dollars("/api/positions", "position_list", clock)
     daemon.world.ledger.book(Account(Env.SIMULATE, 123456), LISTED["HK.00700"], qty=Decimal(300), price=Decimal(300))
     rules = '[orders]\nmax_value = ["100000 HKD", "50000 USD"]\n[budgets]\nopen_orders = 0'
     async with stage(tmp_path, policies=rules, daemon=daemon, clock=clock) as scene:

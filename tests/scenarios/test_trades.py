@@ -15,6 +15,7 @@ from guard.limits import unknowns
 from guard.simulator import Simulator
 from guard.simulator.faults import Hold, Reset
 from guard.terms import Call, Outcome, Reply
+from guard.upstream import Client
 from guard.walk.carrier import CARRYING, OnRecord
 from guard.walk.closing import Closing
 from guard.walk.desk import Desk
@@ -54,6 +55,13 @@ async def on_sockets(
             yield scene
         finally:
             await guard.stop("over")
+
+
+def client_of(scene: Stage) -> Client:
+    """What sends to the daemon."""
+    client = scene.guard._client
+    assert client is not None
+    return client
 
 
 async def warm(scene: Stage, connections: int) -> None:
@@ -176,8 +184,7 @@ async def test_a_fault_as_the_answer_is_judged_is_unknown(tmp_path: Path) -> Non
 async def test_a_connection_that_was_closed_costs_a_trade_nothing(tmp_path: Path) -> None:
     """It was not sent, and is sent once on a new one."""
     async with on_sockets(tmp_path) as scene:
-        client = scene.guard._client
-        assert client is not None
+        client = client_of(scene)
         for connection in tuple(client._open):
             connection.eof_received()
         (reply,) = await answered(scene.guard, *orders(1))
@@ -325,8 +332,7 @@ async def test_nothing_leaves_that_was_cut_off(tmp_path: Path) -> None:
     """The first of two has left at once; the other, to be written at the end of the turn, is settled and stays here."""
     async with on_sockets(tmp_path) as scene:
         await warm(scene, 2)
-        client = scene.guard._client
-        assert client is not None
+        client = client_of(scene)
         waiting = begun(scene.guard, *orders(2))
         await until(lambda: client._looked_at)
         assert len(await scene.guard.supervisor.drain(0)) == 2
@@ -357,8 +363,7 @@ async def test_nothing_is_sent_anew_that_was_cut_off(tmp_path: Path) -> None:
     """Nor is the second where its connection is found closed in that turn."""
     async with on_sockets(tmp_path) as scene:
         await warm(scene, 2)
-        client = scene.guard._client
-        assert client is not None
+        client = client_of(scene)
         _ = begun(scene.guard, *orders(2))
         await until(lambda: client._looked_at)
         for connection in tuple(client._open):

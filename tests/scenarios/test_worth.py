@@ -1,7 +1,6 @@
 """What an order is worth in its world, through the whole walk: prices, contracts, rates of exchange, exits."""
 
 import asyncio
-import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -11,13 +10,13 @@ import pytest
 from msgspec.structs import replace
 
 from guard.journal import SeenWorld
-from guard.simulator import Simulator
 from guard.simulator.faults import Fault, Garbage, HttpError, Reset, RetType, Unreachable
-from guard.terms import Answer, Failure, Outbound, Quote
+from guard.terms import Quote
 from guard.walk.desk import Desk, Situation, Visit
 from guard.walk.hooks import HOOKS
 from guard.walk.judging import Assessment, judge_trade
 from tests.support.clock import ManualClock
+from tests.support.daemon import ShowingRows
 from tests.support.guards import order, said
 from tests.support.stage import MODIFY, ORDER, code_of, is_passed, stage
 
@@ -231,25 +230,16 @@ async def test_an_exit_at_market_whose_price_comes_late_is_counted_at_its_positi
         assert code_of(await scene.place(side="BUY", qty=100, price=300)) == (403, "daily_value")
 
 
-class HeldWithoutPrice(Simulator):
-    """Its positions are shown without a price."""
-
-    async def send(self, request: Outbound) -> Answer | Failure:
-        """The ordinary answer, with prices of zero."""
-        answer = await super().send(request)
-        if request.path != "/api/positions" or isinstance(answer, Failure):
-            return answer
-        told = json.loads(answer.body)
-        for row in told["s2c"]["position_list"]:
-            row |= {"price": 0, "val": 0}
-        return Answer(answer.status, answer.content_type, json.dumps(told).encode())
-
-
 async def test_an_exit_at_market_of_what_is_shown_without_a_price_is_counted_at_its_cost(tmp_path: Path) -> None:
     """Neither quote nor price of the position: what was paid on average is what is known; it held nothing at all."""
     rules = '[orders]\nmax_value = "100000 HKD"\n[budgets]\ndaily_value = "50000 HKD"'
     clock = ManualClock()
-    async with stage(tmp_path, policies=rules, daemon=HeldWithoutPrice(clock=clock), clock=clock) as scene:
+    async with stage(
+        tmp_path,
+        policies=rules,
+        daemon=ShowingRows("/api/positions", "position_list", {"price": 0, "val": 0}, clock=clock),
+        clock=clock,
+    ) as scene:
         scene.hold(200)
         scene.daemon.faults.always(Reset(acts=False), path=SNAPSHOT)
         passed = await scene.place(side="SELL", qty=200, price=None, order_type="MARKET")

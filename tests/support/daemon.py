@@ -1,15 +1,34 @@
 """The simulated daemon on an ephemeral loopback port, and builders of requests to it."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 from aiohttp import web
 
+from guard.clock import Clock
 from guard.simulator import Simulator
 from guard.simulator.app import application
 from guard.terms import Answer, Failure, Outbound
+
+
+class ShowingRows(Simulator):
+    """A simulator in whose list at `path` every row, under `member` of s2c, says `besides` too."""
+
+    def __init__(self, path: str, member: str, besides: Mapping[str, Any], *, clock: Clock) -> None:
+        super().__init__(clock=clock)
+        self._list, self._member, self._besides = path, member, besides
+
+    async def send(self, request: Outbound) -> Answer | Failure:
+        """The ordinary answer, with what its rows say besides."""
+        answer = await super().send(request)
+        if request.path != self._list or isinstance(answer, Failure):
+            return answer
+        told = json.loads(answer.body)
+        for row in told["s2c"][self._member]:
+            row.update(self._besides)
+        return Answer(answer.status, answer.content_type, json.dumps(told).encode())
 
 
 @asynccontextmanager

@@ -9,25 +9,15 @@ from typing import BinaryIO
 import pytest
 
 from guard.errors import JournalFault
-from guard.journal import BrokenChain, JournalBounds, segments
+from guard.journal import BrokenChain, segments
 from guard.journal.chain import ChainHead, digest
 from guard.journal.disk import Disk
 from guard.journal.record import encode
 from guard.journal.segments import first_line, read_lines, replay, segment_numbers
 from guard.wholefile import opened
-from tests.support.journal import decision, file_of, open_journal
+from tests.support.journal import file_of
 
 DISK = Disk()
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    """A state directory with a closed journal of several segments."""
-    journal = open_journal(tmp_path / "state", bounds=JournalBounds(segment_bytes_max=1200))
-    for n in range(8):
-        journal.append("decision", decision(f"01K{n}"))
-    journal.shut()
-    return tmp_path / "state"
 
 
 def chained(head: ChainHead, text: str) -> bytes:

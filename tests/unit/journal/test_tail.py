@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from guard.errors import JournalFault, StateFault
-from guard.journal import JournalBounds
 from guard.journal.chain import ZEROS, ChainHead, digest
 from guard.journal.disk import Disk
 from guard.journal.entries import Recovered
@@ -14,19 +13,9 @@ from guard.journal.segments import read_lines, replay, segment_numbers
 from guard.journal.statedir import journal_dir
 from guard.journal.tail import recover
 from tests.support.disk import FaultyDisk
-from tests.support.journal import decision, file_of, open_journal
+from tests.support.journal import file_of
 
 DISK = Disk()
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Path:
-    """A state directory with a closed journal of several segments."""
-    journal = open_journal(tmp_path / "state", bounds=JournalBounds(segment_bytes_max=1200))
-    for n in range(8):
-        journal.append("decision", decision(f"01K{n}"))
-    journal.shut()
-    return tmp_path / "state"
 
 
 def test_a_whole_record_needs_no_recovery(state: Path) -> None:
