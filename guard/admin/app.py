@@ -276,6 +276,7 @@ def _waiting(record: Policy, replay: Mapping[str, object] | None) -> dict[str, o
         "sha256": record.sha256,
         "from_sha256": record.from_sha256,
         "by": record.by,
+        "key": record.key,
         "reason": record.reason,
         "kind": record.kind,
         "changes": record.changes,

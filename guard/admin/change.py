@@ -43,6 +43,11 @@ class Who(Struct, frozen=True):
     reason: str | None = None
     key: Principal | None = None
 
+    @property
+    def key_id(self) -> str | None:
+        """For the record."""
+        return None if self.key is None else self.key.id
+
     def ended(self, config: ActiveConfig, *, now: datetime, sha256: str) -> ChangeResult | None:
         """That the key was revoked or has ended while the change waited for its turn; None where it stands."""
         if self.key is None or still_valid(config.keyring, self.key, now=now, issuers=config.issuers):

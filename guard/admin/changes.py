@@ -157,7 +157,7 @@ class Changes:
     def _record(self, sha256: str, result: str, *, who: Who) -> Keys:
         t_us, reason = self._desk.clock.t_us(), reason_given(who.reason) if who.reason else None
         was = self._desk.config.keyring.sha256
-        return Keys(t=t_us, result=result, sha256=sha256, from_sha256=was, by=who.by, reason=reason)
+        return Keys(t=t_us, result=result, sha256=sha256, from_sha256=was, by=who.by, key=who.key_id, reason=reason)
 
     def _append(self, record: Keys) -> None:
         self._desk.journal.append("keys", record)

@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from guard.access.fields import name_of
 from guard.admin.change import Who
 from guard.journal import Policy, plain
 from guard.pauses import with_pauses
@@ -102,6 +103,8 @@ def may_approve(pending: Policy | None, sha256: str, who: Who, *, in_force: str,
         return f"it was asked for until {pending.until:%Y-%m-%dT%H:%M:%SZ}, which has passed; reload again"
     if not who.by or _person(who.by) == _person(pending.by or ""):
         return f"{pending.by} asked for it; another owner has to approve"
+    if who.key is not None and pending.key is not None and who.key.name == name_of(pending.key):
+        return f"key {pending.key} asked for it, whoever owns it now; another owner has to approve, with another key"
     if not who.reason or not who.reason.strip():
         return "reason: say why, for the record"
     return None

@@ -40,7 +40,9 @@ def allowed(
         changes=asked.found.words,
         until=asked.until,
         back=in_force if asked.until is not None else None,
+        key=who.key_id,
         asked_by=None if first is None else first.by,
+        asked_key=None if first is None else first.key,
         asked_reason=None if first is None else first.reason,
         replay={} if first is None else summary(shown),
         carried=carried(asked.was.policies, asked.built) if result == "applied" else (),
@@ -51,7 +53,14 @@ def refused(was: ActiveConfig, who: Who, errors: Sequence[PolicyError], *, t_us:
     """What the directory says is wrong: what is in force stays."""
     told, sha256 = tuple(str(error) for error in errors), was.policy_sha256
     return Policy(
-        t=t_us, result="refused", sha256=sha256, from_sha256=sha256, by=who.by, reason=_reason(who), errors=told
+        t=t_us,
+        result="refused",
+        sha256=sha256,
+        from_sha256=sha256,
+        by=who.by,
+        key=who.key_id,
+        reason=_reason(who),
+        errors=told,
     )
 
 
@@ -63,6 +72,7 @@ def withdrawn(pending: Policy, was: ActiveConfig, who: Who, *, t_us: int) -> Pol
         sha256=pending.sha256,
         from_sha256=was.policy_sha256,
         by=who.by,
+        key=who.key_id,
         reason=_reason(who),
     )
 

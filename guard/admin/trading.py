@@ -52,7 +52,7 @@ async def set_state(
     rule, batch = _rule(body, by=by, t_us=desk.clock.t_us()), desk.clock.new_id() if body.cancel_working else None
     fault, seq = None, None
     try:
-        seq = desk.journal.append("state", _record(rule, batch=batch))
+        seq = desk.journal.append("state", _record(rule, batch=batch, by=principal))
         set_trading(desk.state, rule, t_us=rule.t)
     except JournalFault as found:
         fault = found
@@ -107,7 +107,7 @@ def _rule(body: StateBody, *, by: str, t_us: int) -> TradingRule:
     )
 
 
-def _record(rule: TradingRule, *, batch: str | None) -> StateRecord:
+def _record(rule: TradingRule, *, batch: str | None, by: Principal | None) -> StateRecord:
     return StateRecord(
         t=rule.t,
         state=rule.state,
@@ -117,6 +117,7 @@ def _record(rule: TradingRule, *, batch: str | None) -> StateRecord:
         drill=rule.drill,
         cancel_working=batch is not None,
         batch=batch,
+        key=None if by is None else by.id,
     )
 
 

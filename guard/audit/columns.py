@@ -45,7 +45,9 @@ COLUMNS: Final = (
     Column("type", "text", ("type",), "type of record"),
     Column("decision", "text", ("id", "decision"), "the decision that the record is, or belongs to"),
     Column("of", "text", ("of",), "for a change or cancel: the decision that opened the order"),
-    Column("key", "text", ("key",), "id of the caller's key", inherited=True),
+    Column(
+        "key", "text", ("key",), "id of the caller's key; of a reload or state: of the key that made it", inherited=True
+    ),
     Column("endpoint", "text", ("endpoint",), "path that was asked", inherited=True),
     Column("effect", "text", ("effect",), "what the request does: order_new, order_change, …", inherited=True),
     Column("outcome", "text", ("outcome",), "of a decision: allow or refuse"),

@@ -199,14 +199,20 @@ def proof(finding: Finding, remarks: Sequence[str], keys: Sequence[str]) -> Mark
 
 
 def _who(one: Mapping[str, Any]) -> str:
-    return str(one.get("by") or "(not named)")
+    return str(one.get("by") or "(not named)") + _with(one.get("key"))
+
+
+def _with(key: object) -> str:
+    """With which key; records of earlier versions name none."""
+    return f", with key {key}" if key else ""
 
 
 def _why(one: Mapping[str, Any]) -> list[Content]:
     """The reason; of what another person asked for, whose and why; and when it goes back by itself."""
     told = [str(one.get("reason") or "no reason was given")]
     if one.get("asked_by"):
-        told.append(f"asked for by {one['asked_by']}: {one.get('asked_reason') or 'no reason was given'}")
+        asked = f"{one['asked_by']}{_with(one.get('asked_key'))}"
+        told.append(f"asked for by {asked}: {one.get('asked_reason') or 'no reason was given'}")
     if one.get("until"):
         told.append(f"until {moment(one['until'])}, then back by itself")
     return [el("span", words, class_="sub2") for words in told]

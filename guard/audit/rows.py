@@ -131,6 +131,7 @@ def _reconciled(members: Members) -> str:
 
 def _policy(members: Members) -> str:
     asked, until = _text(members, "asked_by"), _text(members, "until")
+    asked += f", with key {_text(members, 'asked_key')}" if members.get("asked_key") else ""
     parts = [_said(members), f"asked for by {asked}: {_text(members, 'asked_reason')}" if asked else ""]
     parts += [f"until {until}" if until else "", _texts(members, "changes"), _texts(members, "errors")]
     return "; ".join(part for part in parts if part)

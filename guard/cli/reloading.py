@@ -137,7 +137,8 @@ def _wanted() -> bool:
 
 
 def _show_waiting(waiting: dict[str, Any]) -> None:
-    typer.echo(f"{waiting['by']} asks for it: {waiting['reason']}; {waiting['kind']}", err=True)
+    key = f", with key {waiting['key']}" if waiting.get("key") else ""
+    typer.echo(f"{waiting['by']} asks for it{key}: {waiting['reason']}; {waiting['kind']}", err=True)
     if waiting["until"]:
         typer.echo(f"until {waiting['until']}, then back by itself", err=True)
     for words in waiting["changes"]:

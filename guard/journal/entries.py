@@ -223,9 +223,9 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A reload of policies: applied, refused, pending (a second person has to approve), withdrawn or reverted.
 
     `kind`: looser, tighter, neutral or mixed, and `changes` in words. `until`: when it goes back by itself, to `back`.
-    `asked_by`: who asked, where `by` approved; `replay` is what was shown then. `carried`: counters that go on from
-    what a shadow's stood at. `targets`: what counters that nobody kept stand at, made from the record
-    (`guard.limits.Graft`), behind the `counters` records of the same `batch`.
+    `asked_by`: who asked, where `by` approved; `replay` is what was shown then. `key` and `asked_key`: the ids of their
+    keys. `carried`: counters that go on from what a shadow's stood at. `targets`: what counters that nobody kept stand
+    at, made from the record (`guard.limits.Graft`), behind the `counters` records of the same `batch`.
     """
 
     t: int
@@ -245,6 +245,8 @@ class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     replay: Mapping[str, int] = {}
     carried: tuple[str, ...] = ()
     batch: str | None = None
+    key: str | None = None
+    asked_key: str | None = None
 
 
 class Counters(Struct, frozen=True):
@@ -262,8 +264,8 @@ class Keys(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A reload of keys.json, applied or not; `sha256` is over the records without hashes.
 
     `added`, `removed` and `changed` are ids of its records; `issuers` says which signing keys of token issuers came and
-    went. `targets` and `batch` as in Policy. `errors` of one that is applied, as of policies that are reverted: why new
-    limits began at zero.
+    went. `key`, `targets` and `batch` as in Policy. `errors` of one that is applied, as of policies that are reverted:
+    why new limits began at zero.
     """
 
     t: int
@@ -279,6 +281,7 @@ class Keys(Struct, frozen=True, kw_only=True, omit_defaults=True):
     issuers: tuple[str, ...] = ()
     targets: Raw = ABSENT
     batch: str | None = None
+    key: str | None = None
 
 
 class StateScope(Struct, frozen=True, omit_defaults=True):
@@ -292,7 +295,7 @@ class StateScope(Struct, frozen=True, omit_defaults=True):
 class StateRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The trading state was set: active, reduce_only, cancel_only or locked.
 
-    `batch`: what the decisions name that cancel the scope's working orders.
+    `batch`: what the decisions name that cancel the scope's working orders. `key`: the id of the key that set it.
     """
 
     t: int
@@ -303,6 +306,7 @@ class StateRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     drill: bool = False
     cancel_working: bool = False
     batch: str | None = None
+    key: str | None = None
 
 
 class Recovered(Struct, frozen=True, omit_defaults=True):

@@ -21,6 +21,7 @@ BASE: Final = '[orders]\nmax_value = "20000 HKD"\n'
 LOOSE: Final = '[orders]\nmax_value = "40000 HKD"\n'
 TIGHT: Final = '[orders]\nmax_value = "19999 HKD"\n'
 SHADOW: Final = '[policy]\nmode = "shadow"\n[orders]\nmax_value = "10000 HKD"\n'
+ITSELF: Final = "key desk asked for it, whoever owns it now; another owner has to approve, with another key"
 PEOPLE: Final = (record("bot"), record("desk", owner="anna"), record("risk", owner="ben"), record("also", owner="anna"))
 
 pytestmark = pytest.mark.usefixtures("files_when_told")
@@ -52,7 +53,7 @@ async def test_tightening_applies_at_once(tmp_path: Path) -> None:
 
 
 async def test_loosening_waits_for_another_owner(tmp_path: Path) -> None:
-    """Asked for by one, approved by another with a reason; the record names both, and what the replay said."""
+    """Asked for by one, approved by another with a reason; the record names both, both keys and what was replayed."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
         write(scene, LOOSE)
@@ -63,6 +64,7 @@ async def test_loosening_waits_for_another_owner(tmp_path: Path) -> None:
         await scene.written()
         shown = (await operate(scene.guard, "/admin/policy"))[1]["pending"]
         assert (shown["sha256"], shown["by"], shown["reason"]) == (asked["sha256"], "anna", "larger lots")
+        assert shown["key"] == "desk"
         assert (shown["replay"]["newly_allowed"], shown["replay"]["not_reproduced"]) == (2, 0)
         status, told = await approve(scene, asked["sha256"])
 
@@ -70,7 +72,8 @@ async def test_loosening_waits_for_another_owner(tmp_path: Path) -> None:
         assert told["replay"]["newly_allowed"] == 2
         assert is_passed(await scene.place(qty=200))
         found = (await scene.records("policy"))[-1]
-        assert (found["by"], found["reason"]) == ("ben", "agreed")
+        assert (found["by"], found["key"], found["reason"]) == ("ben", "risk", "agreed")
+        assert found["asked_key"] == "desk"
         assert (found["asked_by"], found["asked_reason"], found["kind"]) == ("anna", "larger lots", "looser")
         assert found["replay"]["newly_allowed"] == 2
 
@@ -101,6 +104,20 @@ async def test_one_person_is_not_two_for_how_a_name_is_written(tmp_path: Path, o
 
         assert status == 422
         assert "another owner" in told["errors"][0]
+
+
+async def test_a_key_whose_owner_was_renamed_does_not_approve_what_it_asked_for(tmp_path: Path) -> None:
+    """A name in keys.json makes one key no second person; the reload that renames it says with which key."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="why")
+        write_keys(scene.config.parent / "keys.json", *PEOPLE[:1], record("desk", owner="carl"), *PEOPLE[2:])
+        assert (await operate(scene.guard, "/admin/keys/reload", {}, who="risk"))[1]["result"] == "applied"
+        status, told = await approve(scene, asked["sha256"], who="desk")
+
+        assert (status, told["errors"]) == (422, [ITSELF])
+        assert (await scene.records("keys"))[-1]["key"] == "risk"
+        assert (await approve(scene, asked["sha256"]))[0] == 200
 
 
 async def test_whoever_has_lost_the_key_approves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ async def test_one_asks_and_another_approves(tmp_path: Path) -> None:
         code, told = await run(scene, "approve", sha256, "--reason", "agreed", who="risk", answer="n\n")
         assert code == 1
         for words in (
-            "anna asks for it: larger lots; looser",
+            "anna asks for it, with key desk: larger lots; looser",
             "1 would be newly allowed",
             "until 2099",
             "Put it in force",

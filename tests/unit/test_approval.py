@@ -9,8 +9,11 @@ from msgspec.structs import replace
 from guard.admin.change import Who
 from guard.admin.control import may_approve
 from guard.journal import Policy
+from guard.terms import Principal
 
 ASKED: Final = Policy(t=1, result="pending", sha256="new", from_sha256="old", by="anna", reason="larger lots")
+DESK: Final = Principal("desk", "desk", frozenset({"guard:policy"}), owner="ben")
+WITH_DESK: Final = replace(ASKED, key="desk")
 NOW: Final = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
@@ -19,6 +22,7 @@ def test_another_owner_approves_with_a_reason_what_still_builds_on_what_is_in_fo
     assert may_approve(ASKED, "new", Who("ben", "agreed"), in_force="old", wall=NOW) is None
     for_a_while = replace(ASKED, until=NOW + timedelta(seconds=1))
     assert may_approve(for_a_while, "new", Who("ben", "agreed"), in_force="old", wall=NOW) is None
+    assert may_approve(ASKED, "new", Who("ben", "agreed", DESK), in_force="old", wall=NOW) is None  # of before
 
 
 @pytest.mark.parametrize(
@@ -31,6 +35,8 @@ def test_another_owner_approves_with_a_reason_what_still_builds_on_what_is_in_fo
         (ASKED, "new", Who("anna", "agreed"), "old", "anna asked for it"),
         (ASKED, "new", Who("", "agreed"), "old", "another owner"),
         (ASKED, "new", Who(None, "agreed"), "old", "another owner"),
+        (WITH_DESK, "new", Who("ben", "agreed", DESK), "old", "key desk asked for it"),
+        (WITH_DESK, "new", Who("ben", "agreed", replace(DESK, id="desk@2")), "old", "with another key"),
         (ASKED, "new", Who("ben", None), "old", "say why"),
         (ASKED, "new", Who("ben", " "), "old", "say why"),
     ],
@@ -38,5 +44,5 @@ def test_another_owner_approves_with_a_reason_what_still_builds_on_what_is_in_fo
 def test_each_of_these_stands_against_an_approval(
     waits: Policy | None, sha256: str, who: Who, in_force: str, why: str
 ) -> None:
-    """Nothing waits, it builds on something else or is over, the same person or nobody, no reason."""
+    """Nothing waits, it builds on something else or is over, the same person, key or nobody, no reason."""
     assert why in (may_approve(waits, sha256, who, in_force=in_force, wall=NOW) or "")

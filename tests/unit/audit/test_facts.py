@@ -219,7 +219,7 @@ def test_a_report_over_pruned_days_says_that_it_lacks_them(state: Path) -> None:
 
 
 def test_a_change_by_two_persons_is_told_with_both_and_its_end() -> None:
-    """Who asked for it and why stands beside who approved it; of a temporary one, until when it binds."""
+    """Who asked for it, with which key and why stands beside who approved it; of a temporary one, its end."""
     asked = {"asked_by": "Ada", "asked_reason": "larger lots", "until": "2026-11-22T17:00:00Z"}
     row = {"result": "applied", "sha256": "b" * 64, "by": "Bob", "reason": "agreed", **asked}
     facts = Facts()
@@ -227,6 +227,11 @@ def test_a_change_by_two_persons_is_told_with_both_and_its_end() -> None:
     page = str(policies(facts, lambda *_: ()))
 
     for words in ("Bob", "agreed", "asked for by Ada: larger lots", "until 2026-11-22 17:00:00, then back by itself"):
+        assert words in page, words
+    row |= {"key": "risk", "asked_key": "desk@2"}
+    facts.take([FoundRecord(Line(2, TS, "policy", "", b""), row)])
+    page = str(policies(facts, lambda *_: ()))
+    for words in ("Bob, with key risk", "asked for by Ada, with key desk@2: larger lots"):
         assert words in page, words
 
 

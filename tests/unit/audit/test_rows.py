@@ -117,6 +117,11 @@ def test_an_outcome_is_not_taken_for_a_status_of_http() -> None:
         ),
         (
             "policy",
+            {"result": "applied", "by": "Bo", "key": "risk", "asked_by": "Ada", "asked_key": "d", "asked_reason": "m"},
+            "applied|by Bo; asked for by Ada, with key d: m",
+        ),
+        (
+            "policy",
             {"result": "applied", "reason": "x", "until": "2026-12-01", "changes": ["a", "b"]},
             "applied|x; until 2026-12-01; a, b",
         ),
