@@ -1,7 +1,6 @@
 """Steps in doubt, settled by what the lists show; released only by what they twice do not show. Nothing is sent."""
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Final
 
 import structlog
@@ -10,7 +9,7 @@ from msgspec.structs import replace
 from guard.intent import order_of
 from guard.journal import Order
 from guard.limits import NOBODY, Holder, Step, find_order, is_known_order
-from guard.terms import Op, OrderNames, PlaceOrder, Refusal, Side, Verdict, stamp_of
+from guard.terms import Op, OrderNames, Refusal, Verdict, stamp_of
 from guard.tracking.listsnapshot import ListSnapshot, sought_of
 from guard.tracking.places import CancelTarget, named_in
 from guard.tracking.scribe import SOURCE, VANISHED, Scribe
@@ -19,6 +18,7 @@ from guard.upstream.reconcile import (
     Absences,
     Proof,
     UnknownOrder,
+    candidates,
     change_shown,
     find_new,
     is_another,
@@ -36,11 +36,6 @@ def _dearer(step: Step) -> Verdict:
         claim.kind == "spend" and claim.held > was for claim, was in zip(step.claims, step.before, strict=True)
     )
     return Verdict.ACCEPTED if is_raised else Verdict.REFUSED
-
-
-def _kind(order: PlaceOrder | OrderRow) -> tuple[str, Side, Decimal]:
-    side = order.direction if isinstance(order, OrderRow) else order.side
-    return order.code, side, order.qty
 
 
 class Doubts:
@@ -108,14 +103,19 @@ class Doubts:
 
         Not where a list has shown their own: anybody may give an order that he places elsewhere another's stamp.
         """
-        state, rows = self._scribe.state, asked.rows
+        state, rows, strange = self._scribe.state, asked.rows, list[tuple[Holder, OrderRow]]()
         for row in rows:
             name = OrderNames(remark=row.remark).decision
             holder = None if name is None else state.holders.get(name)
             if holder is None or was_listed(holder.id) or not asked.is_on_same_terms(holder):
                 continue
-            is_nobodys = self._named(asked, row) is None
-            if is_nobodys and not any(self._named(asked, each) is holder for each in rows):
+            if self._named(asked, row) is None:
+                strange.append((holder, row))
+        owners = (self._named(asked, row) for row in rows) if strange else ()
+        named = {owner.id for owner in owners if isinstance(owner, Holder)}
+        for holder, row in strange:
+            if holder.id not in named:
+                named.add(holder.id)
                 self._name(holder.id, row)
 
     def _named(self, asked: ListSnapshot, row: OrderRow) -> Holder | Refusal | None:
@@ -138,9 +138,7 @@ class Doubts:
 
         Where it has that one's ids and other terms it may be either, so nothing is proved.
         """
-        stamps, wanted = {stamp_of(one.step) for one in sought}, {_kind(one.order) for one in sought}
-        rows = asked.rows if sought else ()
-        owners = [(row, self._owner(asked, row)) for row in rows if row.remark in stamps or _kind(row) in wanted]
+        owners = [(row, self._owner(asked, row)) for row in candidates(sought, asked.rows if sought else ())]
         free = [row for row, owner in owners if self._is_free(asked, row, owner)]
         found = find_new(sought, free)
         odd = [row for row, owner in owners if owner is not None and is_on_other_terms(owner, row)]

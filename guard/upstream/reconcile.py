@@ -7,7 +7,7 @@ the end of the order. An absence counts only if it is seen twice, late, and apar
 after it took it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final, Literal
@@ -61,6 +61,22 @@ def find_new(sought: Sequence[UnknownOrder], free: Sequence[OrderRow]) -> dict[s
     return found
 
 
+def candidates(sought: Sequence[UnknownOrder], rows: Iterable[OrderRow]) -> list[OrderRow]:
+    """The rows that have the stamp of any of these, or may be it; most of a large book are told by their remark."""
+    stamps, remarks = {stamp_of(one.step) for one in sought}, {None} | {_remark(one) for one in sought}
+    alike = dict[object, list[UnknownOrder]]()
+    for one in sought:
+        alike.setdefault((one.order.code, one.order.side, one.order.qty), []).append(one)
+    return [
+        row
+        for row in rows
+        if row.remark in stamps
+        or (
+            row.remark in remarks and any(may_be(one, row) for one in alike.get((row.code, row.direction, row.qty), ()))
+        )
+    ]
+
+
 def may_be(one: UnknownOrder, row: OrderRow) -> bool:
     """Whether the row may be this order. One that seems older may, if it is as it was sent: a clock may be wrong."""
     return _fits(one, row) or (_is_exact(one, row) and _fits(one, row, slack=CLOCKS_SLACK))
@@ -73,9 +89,13 @@ def is_another(one: UnknownOrder, row: OrderRow, *, slack: timedelta = CREATED_S
         return True
     if row.symbol is not None and row.symbol != order.symbol:
         return True
-    if row.remark is not None and row.remark != (order.remark or "").strip():
+    if row.remark is not None and row.remark != _remark(one):
         return True
     return row.created is not None and row.created < one.since - slack
+
+
+def _remark(one: UnknownOrder) -> str:
+    return (one.order.remark or "").strip()
 
 
 def is_on_other_terms(one: UnknownOrder, row: OrderRow) -> bool:

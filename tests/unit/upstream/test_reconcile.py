@@ -15,6 +15,7 @@ from guard.upstream.reconcile import (
     Absences,
     Proof,
     UnknownOrder,
+    candidates,
     change_shown,
     find_new,
 )
@@ -41,7 +42,9 @@ def sought(step: str = "s1", key: str = "bot", **members: Any) -> UnknownOrder:
 
 def found(*rows: OrderRow, wanted: tuple[UnknownOrder, ...] = (sought(),), known: str = "") -> list[OrderRow | Proof]:
     """What is found for each."""
-    answer = find_new(wanted, [row for row in rows if row.order_id_ex != known])
+    free = [row for row in rows if row.order_id_ex != known]
+    answer = find_new(wanted, free)
+    assert find_new(wanted, candidates(wanted, free)) == answer, "a row that counts was left out"
     return [answer[one.step] for one in wanted]
 
 
