@@ -2,7 +2,7 @@
 
 In: a token and the configured issuers. Out: `Claims`, or a sentence for the record saying which check failed (it never
 reaches the caller). Strict before the library: three canonical base64url parts, header and claims one JSON object each
-without duplicate members, integer times, no `crit`, no key that the token brings along. A key is bound to the
+without duplicate members, times that are numbers, no `crit`, no key that the token brings along. A key is bound to the
 algorithms of its own type when the JWKS is read, so a public key can never become an HMAC secret (CVE-2026-48526,
 CVE-2026-32597). Times are compared with the request's own `now`, without leeway. The library has the last word, on the
 signature and on nothing else: its `decode` would read header and claims once more, less strictly, and ask the machine's
@@ -13,6 +13,7 @@ import re
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import jiter
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 TOKEN_CHARS_MAX: Final = 8192
 _TEXT_CHARS_MAX: Final = 256
 _SECONDS_MAX: Final = 253_402_300_799  # the last second of the year 9999
+_DECIMALS_MAX: Final = 9
 _PARTS: Final = 3
 _PART: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
@@ -143,8 +145,8 @@ def _key(header: Mapping[str, Any], issuer: Issuer) -> IssuerKey:
 def _claims(said: Mapping[str, Any], issuer: Issuer, key: IssuerKey) -> Claims:
     """What it claims, typed and within bounds; whether it is signed and its time has come is not said yet."""
     for name in _TIMES:
-        if name in said and (type(said[name]) is not int or not 0 <= said[name] <= _SECONDS_MAX):
-            raise _Disbelief(f"{name} is no whole number of seconds")
+        if name in said and not _is_time(said[name]):
+            raise _Disbelief(f"{name} is no number of seconds since 1970 with at most {_DECIMALS_MAX} decimals")
     for name in ("sub", "jti"):
         if not isinstance(said[name], str) or not 0 < len(said[name]) <= _TEXT_CHARS_MAX:
             raise _Disbelief(f"{name} is no short text")
@@ -170,5 +172,14 @@ def _check_signature(token: str, signature: bytes, bound: "jwt.PyJWK") -> None:
         raise _Disbelief("its signature is not the key's")
 
 
-def _moment(seconds: int) -> datetime:
-    return utc(seconds * 1_000_000)
+def _is_time(value: object) -> bool:
+    """A NumericDate, with a fraction or without (RFC 7519 §2); bounded before any arithmetic, which then is exact."""
+    if type(value) is not int and not isinstance(value, Decimal):
+        return False
+    exponent = Decimal(value).as_tuple().exponent
+    return 0 <= value <= _SECONDS_MAX and isinstance(exponent, int) and exponent >= -_DECIMALS_MAX
+
+
+def _moment(seconds: int | Decimal) -> datetime:
+    """The first microsecond that is not before it: `now` is in microseconds, so comparing with that one is exact."""
+    return utc(int((seconds * Decimal(1_000_000)).to_integral_value(ROUND_CEILING)))
