@@ -21,7 +21,7 @@ NOTE_CHARS_MAX: Final = 1000
 OWNER_CHARS_MAX: Final = 128
 ORDERS_PER_MINUTE_MAX: Final = 1_000_000
 
-_ID: Final = re.compile(r"([A-Za-z0-9._-]{1,64})(?:@[0-9]{1,9})?", re.ASCII)
+_ID: Final = re.compile(r"([A-Za-z0-9._-]{1,64})(?:@[1-9][0-9]{0,8})?", re.ASCII)
 _HASH: Final = re.compile(r"(?:sha256:)?([0-9A-Fa-f]{64})", re.ASCII)
 _SYMBOL: Final = re.compile(rf"(?:{'|'.join(PREFIXES)})\.[A-Za-z0-9._-]{{1,40}}", re.ASCII)
 _CARD: Final = re.compile(r"[0-9]{4}|[0-9]{16}", re.ASCII)
@@ -44,9 +44,12 @@ def name_of(key_id: str) -> str:
 
 
 def read_id(value: object) -> str:
-    """1 to 64 of [A-Za-z0-9._-], optionally followed by @ and a number."""
+    """1 to 64 of [A-Za-z0-9._-], optionally followed by @ and a number, from 1, written in one way."""
     if not isinstance(value, str) or _ID.fullmatch(value) is None:
-        raise WrongField("write 1 to 64 of A-Z a-z 0-9 . _ - and nothing else; @N may follow, as rotate writes it")
+        raise WrongField(
+            "write 1 to 64 of A-Z a-z 0-9 . _ - and nothing else; @N may follow, N from 1 without leading zeros, "
+            "as rotate writes it"
+        )
     return value
 
 

@@ -26,6 +26,13 @@ def test_odd_ids_are_refused(key_id: object) -> None:
         fields.read_id(key_id)
 
 
+@pytest.mark.parametrize("key_id", ["bot@0", "bot@01", "bot@00", "bot@0000000002"])
+def test_a_number_behind_the_at_sign_is_written_in_one_way(key_id: str) -> None:
+    """`bot@2` and `bot@02` would be two records with one number, and rotate takes either for the newest."""
+    with pytest.raises(WrongField, match="@N may follow, N from 1 without leading zeros, as rotate writes it"):
+        fields.read_id(key_id)
+
+
 @pytest.mark.parametrize(("key_id", "name"), [("bot", "bot"), ("bot@2", "bot")])
 def test_the_name_is_what_stands_before_the_at_sign(key_id: str, name: str) -> None:
     """Rotated records share a name and with it their counters."""
