@@ -5,6 +5,7 @@ parsed and returns it typed, or raises `WrongField`; the caller collects, so tha
 never reaches a check: it equals a field left out. Sources: contract §4 *Keys*, daemon.md §5.1, RFC 3339.
 """
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ OWNER_CHARS_MAX: Final = 128
 ORDERS_PER_MINUTE_MAX: Final = 1_000_000
 
 _ID: Final = re.compile(r"([A-Za-z0-9._-]{1,64})(?:@[1-9][0-9]{0,8})?", re.ASCII)
+_NOTHINGS: Final = hashlib.sha256(b"").digest()
 _HASH: Final = re.compile(r"(?:sha256:)?([0-9A-Fa-f]{64})", re.ASCII)
 _SYMBOL: Final = re.compile(rf"(?:{'|'.join(PREFIXES)})\.[A-Za-z0-9._-]{{1,40}}", re.ASCII)
 _CARD: Final = re.compile(r"[0-9]{4}|[0-9]{16}", re.ASCII)
@@ -58,7 +60,10 @@ def read_hash(value: object) -> bytes:
     match = _HASH.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise WrongField('write "sha256:" and the 64 hex digits of the key\'s SHA-256; the key itself never goes here')
-    return bytes.fromhex(match[1])
+    digest = bytes.fromhex(match[1])
+    if digest == _NOTHINGS:
+        raise WrongField("this is the SHA-256 of nothing, so no key: make one with `guard keys new`")
+    return digest
 
 
 def _items(value: object) -> list[object]:

@@ -10,6 +10,8 @@ import pytest
 from guard.access import fields
 from guard.access.fields import WrongField, name_of
 
+NOTHINGS = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
 
 @pytest.mark.parametrize("key_id", ["bot", "a", "A-1_b.c", "x" * 64, "bot@2", "bot@10", "x" * 64 + "@1"])
 def test_good_ids_are_taken_as_they_are(key_id: str) -> None:
@@ -49,6 +51,13 @@ def test_hashes_are_taken_with_and_without_prefix_in_any_case(text: str) -> None
 def test_what_is_no_sha256_is_refused_as_a_hash(text: object) -> None:
     """A plaintext put where its hash belongs is told so."""
     with pytest.raises(WrongField, match="the key itself never goes here"):
+        fields.read_hash(text)
+
+
+@pytest.mark.parametrize("text", [NOTHINGS, f"sha256:{NOTHINGS.upper()}"])
+def test_the_hash_of_nothing_is_refused(text: str) -> None:
+    """Whoever hashed an empty variable has made no key, and is told so when it is loaded."""
+    with pytest.raises(WrongField, match="the SHA-256 of nothing, so no key: make one with `guard keys new`"):
         fields.read_hash(text)
 
 
