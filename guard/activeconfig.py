@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from guard import __version__
 from guard.access import Issuers, Keyring, keyfile, parse_issuer
-from guard.access.issuers import JWKS_BYTES_MAX
+from guard.access.issuers import FAMILY, JWKS_BYTES_MAX
 from guard.catalogue.table import TABLE
 from guard.errors import SettingsFault
 from guard.journal.configstore import ConfigStore
@@ -63,8 +63,10 @@ def load_keys(settings: Settings) -> tuple[Keyring, Issuers]:
         errors += fault.errors
     issuers = []
     for row in settings.jwt:
+        path, is_secret = settings.path(row.jwks_file), any(FAMILY.get(name) == "oct" for name in row.algorithms)
         try:
-            jwks = read_newest(settings.path(row.jwks_file), bytes_max=JWKS_BYTES_MAX)
+            jwks = read_newest(path, bytes_max=JWKS_BYTES_MAX)
+            errors += keyfile.mode_errors(path.stat().st_mode, path, is_secret=is_secret)
         except OSError as error:
             errors.append(f"{row.jwks_file}: cannot be read: {why(error)}")
             continue

@@ -106,7 +106,7 @@ def _read(path: Path) -> tuple[bytes | None, list[str]]:
                 return None, [f"{path}: is no regular file"]
             if is_replaced(path):
                 return None, [f"{path}: {REPLACED}"]
-            return file.read(KEYFILE_BYTES_MAX + 1), _mode_errors(found.st_mode, path)
+            return file.read(KEYFILE_BYTES_MAX + 1), mode_errors(found.st_mode, path)
     except FileNotFoundError:
         command = f"guard keys new --id ID --scopes SCOPES --file {path}"
         return None, [f"{path}: there is no such file; make a key with `{command}`"]
@@ -114,13 +114,16 @@ def _read(path: Path) -> tuple[bytes | None, list[str]]:
         return None, [f"{path}: cannot be read: {why(error)}"]
 
 
-def _mode_errors(mode: int, path: Path) -> list[str]:
+def mode_errors(mode: int, path: Path, *, is_secret: bool = True) -> list[str]:
+    """What is wrong with the mode of a file that lets callers in; everybody may read one that holds no secret."""
     unsafe = []
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         unsafe.append("written by others than its owner")
-    if mode & stat.S_IROTH:
+    if is_secret and mode & stat.S_IROTH:
         unsafe.append("read by everybody")
-    return [f"{path}: can be {' and '.join(unsafe)}: run chmod 600 {path}"] if unsafe else []
+    return (
+        [f"{path}: can be {' and '.join(unsafe)}: run chmod {'600' if is_secret else 'go-w'} {path}"] if unsafe else []
+    )
 
 
 def _edit(path: Path, change: Callable[[Document], tuple[Document, _T]], *, disk: Disk, may_create: bool = False) -> _T:

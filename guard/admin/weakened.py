@@ -72,8 +72,6 @@ def _files(settings: Settings) -> Iterator[tuple[str, Path, int]]:
     ):
         if text is not None:
             yield name, settings.path(text), secret
-    for row in settings.jwt:
-        yield "jwt.jwks_file", settings.path(row.jwks_file), written
     policies = settings.path(settings.policies.dir)
     yield "policies.dir", _behind(policies), written
     for path in sorted(policies.glob("*.toml")):
