@@ -155,12 +155,15 @@ def rotate(
     del state
     now = SystemClock().wall()
     span = typed.span("--overlap", overlap)
-    path = _file(file, config)
+    path, ids = _file(file, config), ("", "")
 
     def edit(digest: str) -> None:
-        keyfile.rotate(path, key_id, new_hash=digest, now=now, overlap=span)
+        nonlocal ids
+        ids = keyfile.rotate(path, key_id, new_hash=digest, now=now, overlap=span)
 
     _mint(path, edit, as_json=as_json)
+    if not as_json:
+        typer.echo(f"tokens whose sub is {ids[1]} end with it: have their issuer write {ids[0]} before", err=True)
 
 
 @app.command()

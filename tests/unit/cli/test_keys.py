@@ -255,6 +255,14 @@ def test_rotate_tells_people_when_the_old_key_ends() -> None:
     assert "bot@2, the same caller: expired at 20" in told
 
 
+def test_rotate_tells_people_that_tokens_end_with_the_old_key() -> None:
+    """The `sub` of a token is the id of one record: its issuer has to write the new one before the old one ends."""
+    guard("new --id bot --scopes qot:read")
+
+    assert "tokens whose sub is bot end with it: have their issuer write bot@2 before" in guard("rotate bot").stderr
+    assert "tokens whose sub is bot@2 end with it: have their issuer write bot@3 before" in guard("rotate bot").stderr
+
+
 def test_an_overlap_is_a_duration() -> None:
     """Anything else is wrong usage."""
     assert guard("rotate bot --overlap soon").exit_code == 64
