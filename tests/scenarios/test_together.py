@@ -9,10 +9,11 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
+from guard.activeconfig import load_keys
 from guard.journal import Decision
 from guard.limits import Opening, settle
 from guard.simulator.faults import Delay
-from guard.terms import LEDGER_UNIT, Outcome, Refusal, Reply
+from guard.terms import LEDGER_UNIT, Call, Outcome, Refusal, Reply
 from guard.walk import closing, recorder
 from guard.walk.decisionrecord import record_of
 from guard.walk.desk import Desk, Situation, Visit
@@ -20,7 +21,7 @@ from guard.walk.hooks import HOOKS
 from guard.walk.judging import Assessment
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
-from tests.support.guards import codes, said
+from tests.support.guards import begun, call, codes, order, record, said, write_keys
 from tests.support.journal import no_room_for_what_passes
 from tests.support.stage import (
     ACCOUNTS,
@@ -30,6 +31,7 @@ from tests.support.stage import (
     ROOM_FOR_THREE,
     Stage,
     account,
+    change,
     code_of,
     decision_of,
     is_passed,
@@ -39,6 +41,13 @@ from tests.support.stage import (
 QUOTE: Final = "/api/quote"
 TENCENT: Final = {"symbol": "HK.00700"}
 MANY: Final = 150  # more than are taken together
+CANCEL: Final = call(MODIFY, change("1", op="CANCEL"))
+"""Orders and reads that come in one turn with a cancel wait for it."""
+
+
+def two(path: str, body: dict[str, Any]) -> list[Call]:
+    """The same request twice, each with its own remark."""
+    return [call(path, body | ({"remark": word} if path == ORDER else {})) for word in "ab"]
 
 
 async def at_the_step(scene: Stage, *asked: Any) -> list[asyncio.Task[Reply]]:
@@ -175,7 +184,7 @@ async def test_a_bug_while_it_is_recorded_gives_its_room_back(tmp_path: Path, mo
 
 
 async def test_what_comes_in_force_before_the_step_binds_it(tmp_path: Path) -> None:
-    """A reload that lands while orders come to their decision: all of them are decided by the new policies."""
+    """A reload that lands while orders wait behind the cancel of their turn: they are decided by the new policies."""
     async with stage(tmp_path, policies=DAILY) as scene:
         await scene.ask(ACCOUNTS)
         loose = scene.guard.desk.config
@@ -183,9 +192,9 @@ async def test_what_comes_in_force_before_the_step_binds_it(tmp_path: Path) -> N
         await scene.guard.reload()
         tight, scene.guard.desk.config = scene.guard.desk.config, loose
         assert tight.policy_sha256 != loose.policy_sha256
-        tasks = await at_the_step(scene, scene.place(remark="a"), scene.place(remark="b"))
+        *asked, _ = begun(scene.guard, *two(ORDER, order(price=200)), CANCEL)
         scene.guard.desk.config = tight
-        for reply in await asyncio.gather(*tasks):
+        for reply in await asyncio.gather(*asked):
             assert code_of(reply) == (403, "max_order_value")
             assert (await scene.decision(reply))["policy_sha256"] == tight.policy_sha256
 
@@ -213,9 +222,24 @@ async def test_what_comes_in_force_before_reads_are_looked_at_binds_them(tmp_pat
         await scene.guard.reload()
         tight, scene.guard.desk.config = scene.guard.desk.config, loose
         assert tight.policy_sha256 != loose.policy_sha256
-        tasks = await at_the_step(scene, scene.ask("/api/funds", account()), scene.ask("/api/funds", account()))
+        *asked, _ = begun(scene.guard, *two("/api/funds", account()), CANCEL)
         scene.guard.desk.config = tight
-        assert [reply.status for reply in await asyncio.gather(*tasks)] == [200, 429]
+        assert [reply.status for reply in await asyncio.gather(*asked)] == [200, 429]
+
+
+async def test_a_key_that_is_revoked_before_the_step_orders_nothing(tmp_path: Path) -> None:
+    """It was known when its orders came, and they wait behind the cancel of their turn: refused, nothing is held."""
+    async with stage(tmp_path, policies=DAILY) as scene:
+        await scene.ask(ACCOUNTS)
+        write_keys(tmp_path / "keys.json", record("desk", owner="a person"))
+        keyring, _ = load_keys(scene.guard.settings)
+        *asked, _ = begun(scene.guard, *two(ORDER, order(price=200)), CANCEL)
+        scene.guard.desk.config = replace(scene.guard.desk.config, keyring=keyring)
+        for reply in await asyncio.gather(*asked):
+            assert code_of(reply) == (401, "unauthenticated")
+        assert (scene.reached(), int(scene.held())) == ([], 0)
+        decided = [one["outcome"] for one in await scene.records("decision") if one["endpoint"] == ORDER]
+        assert decided == ["refuse"] * 2
 
 
 async def test_a_fault_is_the_reads_alone_that_it_meets(tmp_path: Path) -> None:
