@@ -57,8 +57,10 @@ class Doubts:
         """It is listed, or may be: an absence noted before no longer counts."""
         self._absences.seen(name)
 
-    def settle(self, asked: ListSnapshot, *, was_listed: Callable[[str], bool]) -> None:
-        """Settles all that can be settled. `was_listed`: a list has shown this live order, so it can vanish."""
+    def settle(
+        self, asked: ListSnapshot, *, was_listed: Callable[[str], bool], can_vanish: Callable[[str], bool]
+    ) -> None:
+        """Settles all that can be settled. `was_listed`: a list has shown this live order; `can_vanish`: see Tracks."""
         self._new_orders(asked)
         self._nameless(asked)
         self._misnamed(asked, was_listed=was_listed)
@@ -67,9 +69,9 @@ class Doubts:
             if step.id not in self._scribe.state.steps:
                 continue
             if step.holder is None:
-                self._cancel(step, asked, shown, is_followed=step.of is not None and was_listed(step.of))
+                self._cancel(step, asked, shown, is_followed=step.of is not None and can_vanish(step.of))
             elif step.holder != step.id:
-                self._change(step, asked, shown, is_followed=was_listed(step.holder))
+                self._change(step, asked, shown, is_followed=can_vanish(step.holder))
 
     # ------------------------------------------------------------ new orders
 

@@ -14,7 +14,7 @@ from guard.intent import order_of
 from guard.journal import Order
 from guard.limits import NOBODY, Amounts, Fills, Holder
 from guard.policy.fills import BY_QUANTITY, FillProgress, targets, vanished
-from guard.terms import TimeInForce, made_at
+from guard.terms import TimeInForce, made_at, utc
 from guard.tracking.doubts import Doubts
 from guard.tracking.listsnapshot import ListSnapshot
 from guard.tracking.scribe import SOURCE, VANISHED, Scribe
@@ -77,7 +77,7 @@ class Tracks:
         shown = asked.shown(self._scribe.state)
         async for names in in_slices(asked.names):
             for name in names:
-                if name in shown or self.was_listed(name) or self._is_long_over(name):
+                if name in shown or self.can_vanish(name):
                     self._learn(name, asked, shown.get(name))
 
     def _learn(self, name: str, asked: ListSnapshot, row: OrderRow | None) -> None:
@@ -103,9 +103,17 @@ class Tracks:
         is_nobodys = holder is not None and holder.key == NOBODY
         return name in self._listed or is_nobodys or (known is not None and known.status is not None)
 
+    def can_vanish(self, name: str) -> bool:
+        """A list that does not show it says something: it was listed, or was for a day that is over."""
+        return self.was_listed(name) or self._is_long_over(name)
+
     def _is_long_over(self, name: str) -> bool:
-        """It was accepted, no list has shown it, and it was for a day which is over, whatever holidays there were."""
-        if self._scribe.desk.clock.wall() - made_at(name) < OVER_AFTER:
+        """It was accepted, no list has shown it, and it was for a day which is over, whatever holidays there were.
+
+        By the wall and by `t`, since the wall may be set ahead.
+        """
+        clock = self._scribe.desk.clock
+        if min(clock.wall(), utc(clock.t_us())) - made_at(name) < OVER_AFTER:
             return False
         holder = self._scribe.state.holders.get(name)
         return holder is not None and order_of(holder.order).time_in_force is TimeInForce.DAY

@@ -766,6 +766,40 @@ async def test_a_day_order_that_no_list_ever_showed_is_not_held_for_ever(
         assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
 
 
+@pytest.mark.parametrize("qty", [300, 100])
+async def test_a_day_order_that_no_list_ever_showed_is_not_held_for_ever_with_its_change_in_doubt(
+    tmp_path: Path, qty: int
+) -> None:
+    """Two weeks later neither can work, as it was or as it was to become; the larger stays charged to its day."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed(qty=200)
+        scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
+        reply = await scene.modify(name, qty=qty)
+        del scene.daemon.orders[name]
+        scene.clock.advance(s=13 * 86_400)
+        for _ in range(4):
+            await turn(scene, s=61)
+        assert scene.held("open_value") == max(qty, 200) * 200
+        scene.clock.advance(s=86_400)
+        for _ in range(4):
+            await turn(scene, s=61)
+        assert (scene.held("open_value"), scene.held()) == (Decimal(0), Decimal(max(qty, 200) * 200))
+        assert await verdict(scene, reply) != "unknown"
+        await scene.written()
+        assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
+
+
+async def test_a_day_order_that_no_list_shows_is_held_though_the_clock_is_set_ahead(tmp_path: Path) -> None:
+    """Its day is not over: the wall stepped, time did not go by."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        scene.daemon.faults.add(Ids(77, "77", acts=True), path=ORDER)
+        assert is_passed(await scene.place(remark="own words"))
+        scene.clock.step_wall(s=20 * 86_400)
+        for _ in range(4):
+            await turn(scene, s=61)
+        assert scene.held("open_value") == 20_000
+
+
 async def test_b20_what_a_daemon_without_its_login_does_not_list_is_there_all_the_same(tmp_path: Path) -> None:
     """B20: a success without a row proves nothing then, neither of an order in doubt nor of one that was listed."""
     nothing, logged_out = b'{"ret_type":0,"s2c":{"order_list":[]}}', b'{"ret_type":0,"s2c":{"trd_logined":false}}'
