@@ -82,12 +82,12 @@ def init(
     standing_in_the_way = [str(folder / name) for name in FILES if (folder / name).exists()]
     if standing_in_the_way:
         raise SettingsFault([f"{path}: is there already; choose another folder" for path in standing_in_the_way])
-    url, findings = asyncio.run(find_daemon(daemon))
+    url, found = asyncio.run(find_daemon(daemon))
     own = draft.daemon_key(daemon_key_file, os.environ.get("GUARD_DAEMON_KEY"))
     drafted = draft.draft(url, keys_from=keys_from, own=own, owner=owner or _login())
     _write(folder, drafted)
     config = folder / "guard.toml"
-    findings = (*findings, *drafted.findings, *check.findings(config, Overrides()))
+    findings = (*found, *drafted.findings, *check.findings(config, Overrides()))
     dry = asyncio.run(rehearse(load(config, Overrides(), {})))
     made = InitResult(
         ok=all(finding.level != "wrong" for finding in findings),
@@ -97,7 +97,7 @@ def init(
         imported=drafted.imported,
         findings=findings,
         dry_runs=dry,
-        next=_next(folder, drafted, findings),
+        next=_next(folder, drafted, findings, silent=url if found[0].level == "weak" else None),
     )
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(made), indent=1))
@@ -134,13 +134,16 @@ def _write(folder: Path, drafted: Draft) -> None:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _next(folder: Path, drafted: Draft, findings: Sequence[ProbeFinding]) -> tuple[str, ...]:
-    """What is left to do, in order."""
+def _next(folder: Path, drafted: Draft, findings: Sequence[ProbeFinding], *, silent: str | None) -> tuple[str, ...]:
+    """What is left to do, in order; `silent`: where no daemon answered."""
     inside = "" if folder == Path() else f"cd {folder} && "
     is_wrong = any(finding.level == "wrong" for finding in findings)
     mend = (f"mend what is wrong above, until this finds nothing wrong: {inside}guard check",) if is_wrong else ()
+    start = f"start the daemon, which does not answer at {silent}, or set daemon.url in guard.toml; "
+    start += f"until it answers nothing gets through: {inside}guard check"
     return (
         *mend,
+        *((start,) if silent else ()),
         *drafted.next,
         f"{inside}guard serve",
         "point your programs at http://127.0.0.1:22500 instead of the daemon",

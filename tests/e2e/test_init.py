@@ -144,6 +144,10 @@ async def test_no_daemon_is_no_reason_to_write_nothing(tmp_path: Path) -> None:
 
     assert code == 0
     assert [word for word in of_level(told, "weak") if word.startswith("no daemon answers at http://127.0.0.1:1")]
+    assert told["next"][0] == (
+        "start the daemon, which does not answer at http://127.0.0.1:1, or set daemon.url in guard.toml; "
+        "until it answers nothing gets through: cd site && guard check"
+    )
     assert 'url = "http://127.0.0.1:1"' in (tmp_path / "site" / "guard.toml").read_text()
 
 
