@@ -37,7 +37,8 @@ _OWN_KEY: Final = (
 )
 _NO_HELD: Final = "without a checkpoint kept elsewhere (--held), the owner of the key could have made the record anew"
 _NONE_BESIDE: Final = (
-    "holds none, though a guard writes one each second: what came after the one you keep could have been cut off"
+    "holds no checkpoint, though a guard writes one each second: what came after the one you keep could have been cut "
+    "off"
 )
 
 Vkey = Annotated[
@@ -197,14 +198,15 @@ def _examined(state: Path, vkey: Path | None, held: Path | None) -> VerifyReport
     with progress("verifying") as bar:
         lines = named.in_passing(read_lines(state, wait=_Patience()))
         finding = examine(counted(state, lines, bar), claims, verifiers)
+    if not beside and held is not None and finding.result in {"ok", "torn"}:
+        doubt = f"cannot verify: {checkpoints_path(state)} {_NONE_BESIDE}"
+        finding = msgspec.structs.replace(finding, result="cannot_verify", message=doubt)
     remarks = []
     if finding.result == "ok":
         if vkey is None:
             remarks.append(_OWN_KEY)
         elif held is None:
             remarks.append(_NO_HELD)
-        if not beside:
-            remarks.append(f"{checkpoints_path(state)} {_NONE_BESIDE}")
         if finding.signed is not None and finding.signed < finding.records:
             remarks.append(f"records {finding.signed + 1} to {finding.records} are under no checkpoint yet")
         if finding.first_seq > 1:

@@ -107,8 +107,9 @@ def lines_of(folder: Path) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
 
 def record(folder: Path, held: str, keys: Keys) -> NoReturn:
     """The chain, the tree, and every checkpoint of the folder and of `held`."""
-    signed = list(checkpoints((folder / "checkpoints").read_text("utf-8") + "\n" + held, keys))
-    tree, wanted, roots = Tree(), {size for size, _ in signed}, {0: root([])}
+    path = folder / "checkpoints"
+    beside, kept = (list(checkpoints(text, keys)) for text in (path.read_text("utf-8") if path.exists() else "", held))
+    tree, wanted, roots = Tree(), {size for size, _ in beside + kept}, {0: root([])}
     seq, prev, first, is_torn = 0, "0" * 64, 1, False
     for line, found in lines_of(folder):
         if seq == 0 and found and found.get("type") == "segment" and found["seq"] != 1:
@@ -122,14 +123,14 @@ def record(folder: Path, held: str, keys: Keys) -> NoReturn:
             seq, prev = seq + 1, sha256(line).hexdigest()
             grow(tree, line)
         roots |= {seq: root(tree)} if seq in wanted else {}
-    if wrong := sorted(size for size, head in signed if roots.get(size, head) != head):
+    if wrong := sorted(size for size, head in beside + kept if roots.get(size, head) != head):
         stop(EDITED, f"EDITED: the first {wrong[0]} records are not those that were signed")
     if 1 < first > max((n["first_seq"] for _, n in lines_of(folder) if n and n.get("type") == "prune"), default=1):
         stop(EDITED, f"EDITED: records 1 to {first - 1} are gone, and no prune record tells so")
     if (most := max(wanted, default=0)) > seq:
         stop(SHORTER, f"SHORTER: {seq} records, but a checkpoint is over {most}")
-    if most < first or (held and not any(checkpoints(held, keys))):
-        stop(CANNOT, "cannot verify: no checkpoint of these keys over a record that is there, or none in what was kept")
+    if most < first or not beside or (held and not kept):
+        stop(CANNOT, "cannot verify: no checkpoint of these keys over a record that is there, beside it, or in NOTES")
     stop(TORN if is_torn else 0, f"{'torn tail' if is_torn else 'ok'}: records {first} to {seq}, {most} signed")
 
 
@@ -140,10 +141,9 @@ if __name__ == "__main__":
     parser.add_argument("--vkey", type=Path, required=True)
     parser.add_argument("--held", type=Path)
     parser.error = lambda message: stop(WRONG_USAGE, f"{message}\n\n{__doc__}")  # type: ignore[method-assign]
-    words = parser.parse_args()
+    said = parser.parse_args()
     try:
-        trusted = read_keys(words.vkey.read_text("utf-8"))
-        notes = words.held.read_text("utf-8") + "\n" if words.held else ""
-        proof(words.path.read_text("utf-8"), trusted) if words.what == "proof" else record(words.path, notes, trusted)
+        keys, held = read_keys(said.vkey.read_text("utf-8")), said.held.read_text("utf-8") + "\n" if said.held else ""
+        proof(said.path.read_text("utf-8"), keys) if said.what == "proof" else record(said.path, held, keys)
     except (InvalidSignature, OSError, ValueError, TypeError, LookupError) as fault:  # unreadable proves nothing
         stop(CANNOT, f"cannot verify: {fault!r}; record takes a state directory, proof what was proved")
