@@ -42,7 +42,7 @@ from guard.recovery.keeper import Keeper
 from guard.recovery.readback import Recovered
 from guard.replay import counted
 from guard.replay.counting import Counting
-from guard.server import Begin, Listener, Wiring, each_in_a_task, serve
+from guard.server import Begin, Listener, Wiring, serve
 from guard.settings import Settings, address
 from guard.stream import SEEING, Relay, Seeing
 from guard.supervisor import Supervisor
@@ -255,7 +255,7 @@ class Guard:
         tls = self.certificate.context if self.certificate is not None else None
         begin: Begin = self.pipeline.begin
         if self.tracing is not None:
-            begin = each_in_a_task(self.tracing.handler(self.pipeline.handle), self.supervisor.take)
+            begin = self.tracing.begin(begin)
         wiring = Wiring(
             begin=with_origins(begin, frozenset(settings.listen.allowed_origins), new_id=self.clock.new_id),
             new_id=self.clock.new_id,

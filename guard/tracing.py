@@ -6,14 +6,15 @@ constant, decision, key id, code, status; never a header, a body, a key or a tok
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from guard.errors import JournalFault
 from guard.metrics import Metrics
-from guard.terms import Answer, Call, Failure, Reply
+from guard.server import Asker, Begin
+from guard.terms import Answer, Failure, Reply
 from guard.walk.carrier import Carrying, OnRecord
 from guard.walk.desk import Visit
 from guard.walk.hooks import Hooks
@@ -26,22 +27,37 @@ if TYPE_CHECKING:
 
 ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 SERVER_FAULT: Final = 500
-Handler = Callable[[Call], Awaitable[Reply]]
 _log = structlog.get_logger("guard.tracing")
 
 
 class _Trip:
-    """One request that is being traced; `last_ns` is where its latest step ended."""
+    """One request that is being traced, as the walk's asker; `last_ns` is where its latest step ended."""
 
-    __slots__ = ("last_ns", "span")
-
-    def __init__(self, span: "Span") -> None:
+    def __init__(self, tracing: "Tracing", asker: Asker, span: "Span") -> None:
+        self._tracing = tracing
+        self._asker = asker
+        self.call = asker.call
         self.span = span
         self.last_ns = time.time_ns()
 
+    def answer(self, reply: Reply) -> None:
+        """The span ends with it."""
+        self._tracing.end(self, reply)
+        self._asker.answer(reply)
+
+    def fail(self) -> None:
+        """The walk failed."""
+        self._tracing.end(self)
+        self._asker.fail()
+
+    def cut(self) -> None:
+        """Nobody will answer it."""
+        self._tracing.end(self)
+        self._asker.cut()
+
 
 class Tracing:
-    """Traces what passes through `handler` and `hooks`, on one event loop; the exporter has a thread of its own."""
+    """Traces what passes through `begin` and `hooks`, on one event loop; the exporter has a thread of its own."""
 
     def __init__(self, provider: "TracerProvider") -> None:
         from opentelemetry import trace  # noqa: PLC0415 - an extra that need not be there
@@ -53,27 +69,35 @@ class Tracing:
         self._propagator = TraceContextTextMapPropagator()
         self._trips: dict[int, _Trip] = {}
 
-    def handler(self, handle: Handler) -> Handler:
-        """The walk within a span, the child of the caller's `traceparent` and the parent that the daemon is told of."""
+    def begin(self, begin: Begin) -> Begin:
+        """The walk within spans, children of the callers' `traceparent` and the parents that the daemon is told of."""
+        return lambda askers: begin([self._begun(asker) for asker in askers])
 
-        async def traced(call: Call) -> Reply:
+    def _begun(self, asker: Asker) -> Asker:
+        """A tracer that fails stands in nobody's way: its request is not traced."""
+        call = asker.call
+        try:
             parent = self._propagator.extract({k: call.head[k] for k in ("traceparent",) if k in call.head})
-            path = Metrics.endpoint(call.path)
-            kind = self._api.SpanKind.SERVER
-            span = self._tracer.start_span(f"{call.method} {path}", context=parent, kind=kind)
+            kind, name = self._api.SpanKind.SERVER, f"{call.method} {Metrics.endpoint(call.path)}"
+            span = self._tracer.start_span(name, context=parent, kind=kind)
             own: dict[str, str] = {}
             self._propagator.inject(own, context=self._api.set_span_in_context(span))
-            call.head = {**call.head, **own}
-            self._trips[id(call)] = _Trip(span)
-            try:
-                reply = await handle(call)
-                self._tell(span, path, reply)
-                return reply
-            finally:
-                del self._trips[id(call)]
-                span.end()
+        except Exception:  # noqa: BLE001 - whatever a tracer raises
+            _log.exception("span_failed")
+            return asker
+        call.head = {**call.head, **own}
+        trip = self._trips[id(call)] = _Trip(self, asker, span)
+        return trip
 
-        return traced
+    def end(self, trip: _Trip, reply: Reply | None = None) -> None:
+        """Ends the span of a request; `reply`: its answer, if it has one."""
+        del self._trips[id(trip.call)]
+        try:
+            if reply is not None:
+                self._tell(trip.span, Metrics.endpoint(trip.call.path), reply)
+            trip.span.end()
+        except Exception:  # noqa: BLE001 - likewise
+            _log.exception("span_failed")
 
     def hooks(self, hooks: Hooks) -> Hooks:
         """The same hooks, each within a span."""
@@ -124,11 +148,9 @@ class Tracing:
             trip, began_ns = self._trip((sending,)), time.time_ns()
 
             def heard(fault: JournalFault | None) -> None:
-                try:
-                    if trip is not None:
-                        self._step(trip, name, began_ns=began_ns, ended_ns=time.time_ns())
-                finally:  # whatever becomes of its span, the trade goes on
-                    told(fault)
+                if trip is not None:
+                    self._step(trip, name, began_ns=began_ns, ended_ns=time.time_ns())
+                told(fault)
 
             hook(recorder, sending, heard)
 
@@ -157,9 +179,12 @@ class Tracing:
         return None
 
     def _step(self, trip: _Trip, name: str, *, began_ns: int, ended_ns: int) -> None:
-        context = self._api.set_span_in_context(trip.span)
-        self._tracer.start_span(name, context=context, start_time=began_ns).end(end_time=ended_ns)
         trip.last_ns = ended_ns
+        try:
+            context = self._api.set_span_in_context(trip.span)
+            self._tracer.start_span(name, context=context, start_time=began_ns).end(end_time=ended_ns)
+        except Exception:  # noqa: BLE001 - whatever a tracer raises, the request goes on
+            _log.exception("span_failed")
 
     def _tell(self, span: "Span", path: str, reply: Reply) -> None:
         told = dict(reply.headers)

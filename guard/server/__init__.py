@@ -11,7 +11,7 @@ is pure: `reader` by `grammar` (the shape of a head) and `fields` (its meaning).
 `wire` its bytes.
 """
 
-from guard.server.asking import Asker, Begin, Start, answered, each_in_a_task
+from guard.server.asking import Asker, Begin, answered
 from guard.server.bounds import TURNED_AWAY_MAX, EdgeBounds
 from guard.server.edge import EdgeCounts, UpgradedProtocol, Wiring
 from guard.server.handshake import TlsServer, bound_sockets
@@ -29,13 +29,11 @@ __all__ = [
     "HttpRequest",
     "Listener",
     "Reader",
-    "Start",
     "TlsServer",
     "UpgradedProtocol",
     "Wiring",
     "answered",
     "bound_sockets",
-    "each_in_a_task",
     "encode",
     "passed_reply",
     "refusal_reply",

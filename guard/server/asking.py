@@ -1,14 +1,10 @@
 """Who waits at the edge for the answer to a request, and how a coroutine comes to answer it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from functools import partial
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from guard.terms import Call, Reply
-
-Start = Callable[[Coroutine[Any, Any, None], str], object]
-"""Runs a coroutine as a task of the program, under this name."""
 
 
 class Asker(Protocol):
@@ -47,13 +43,3 @@ async def answered(asker: Asker, walk: Callable[[], Awaitable[Reply]]) -> None:
         asker.fail()
     else:
         asker.answer(reply)
-
-
-def each_in_a_task(handler: Callable[[Call], Awaitable[Reply]], start: Start) -> Begin:
-    """Has each request answered by `handler` in a task of its own."""
-
-    def begin(askers: Sequence[Asker]) -> None:
-        for asker in askers:
-            start(answered(asker, partial(handler, asker.call)), "request")
-
-    return begin

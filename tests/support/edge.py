@@ -3,14 +3,15 @@
 import asyncio
 import json
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, Final
 
 import pytest
 import uvloop
 
 from guard.clock import SystemClock
-from guard.server import EdgeBounds, Listener, Wiring, each_in_a_task, serve
+from guard.server import Asker, Begin, EdgeBounds, Listener, Wiring, answered, serve
 from guard.terms import Call, Reply
 
 Loop = Callable[[], asyncio.AbstractEventLoop]
@@ -20,6 +21,20 @@ LOOPS: Final = pytest.mark.parametrize(
     "loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
 )
 PATIENCE_S: Final = 10.0
+
+
+Start = Callable[[Coroutine[Any, Any, None], str], object]
+"""Runs a coroutine as a task, under this name."""
+
+
+def each_in_a_task(handler: Callable[[Call], Awaitable[Reply]], start: Start) -> Begin:
+    """Has each request answered by `handler` in a task of its own."""
+
+    def begin(askers: Sequence[Asker]) -> None:
+        for asker in askers:
+            start(answered(asker, partial(handler, asker.call)), "request")
+
+    return begin
 
 
 class Echo:

@@ -123,7 +123,7 @@ async def ask(guard: Guard, path: str, body: Any = None, *, who: str | None = "b
 
 
 async def ask_in_a_task(guard: Guard, path: str, body: Any = None, *, who: str | None = "bot", **head: str) -> Reply:
-    """The same where each request has a task of its own: where spans are traced."""
+    """The same for whoever awaits it, in its own task, as the guard's own commands do."""
     return await guard.pipeline.handle(call(path, body, who=who, **head))
 
 

@@ -57,7 +57,7 @@ def ledger_of(state: State) -> dict[str, Any]:
 class Stage:
     """One run of a guard. `daemon` outlives it, as does `config`; `clock` is the guard's and the daemon's.
 
-    `has_tasks`: each request has a task of its own, as where spans are traced.
+    `has_tasks`: each request is awaited, and its task can be cancelled, as no caller's is.
     """
 
     guard: Guard

@@ -8,8 +8,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from opentelemetry.context import Context
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, Span, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -97,13 +98,21 @@ async def test_an_order_is_a_span_with_its_steps(tmp_path: Path) -> None:
     assert all(began <= (span.start_time or 0) <= (span.end_time or 0) <= ended for span in spans)
 
 
-async def test_a_span_that_fails_keeps_no_order_from_going_on(tmp_path: Path) -> None:
-    """Once its record is on the disk, the order is sent and answered."""
+@pytest.mark.parametrize("at", ["on_start", "on_end"])
+@pytest.mark.parametrize("step", ["POST /api/order", "identify", "gather", "judge", "reserve", "record", "daemon"])
+async def test_a_span_that_fails_keeps_no_order_from_going_on(tmp_path: Path, step: str, at: str) -> None:
+    """Whichever it is, that of the whole request too: the order is sent and answered."""
 
     class Failing(SimpleSpanProcessor):
+        def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+            """It cannot be begun."""
+            del parent_context
+            if (span.name, at) == (step, "on_start"):
+                raise RuntimeError
+
         def on_end(self, span: ReadableSpan) -> None:
-            """That of the record cannot be kept."""
-            if span.name == "record":
+            """It cannot be kept."""
+            if (span.name, at) == (step, "on_end"):
                 raise RuntimeError
 
     provider = TracerProvider()

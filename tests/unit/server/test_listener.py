@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from guard.server.asking import each_in_a_task
 from guard.server.bounds import EdgeBounds
 from guard.server.edge import Wiring
 from guard.server.listener import Listener, serve
 from guard.terms import Call, Reply
+from tests.support.edge import each_in_a_task
 from tests.support.edge_corpus import get
 
 QUICK = EdgeBounds(header_timeout_s=0.2, body_timeout_s=0.2, idle_timeout_s=0.2, linger_timeout_s=0.2)

@@ -10,11 +10,12 @@ import pytest
 from msgspec.structs import replace
 
 from guard.codes import Code
-from guard.server.asking import Asker, each_in_a_task
+from guard.server.asking import Asker
 from guard.server.bounds import EdgeBounds
 from guard.server.edge import AT_ONCE_MAX, NEVER, ROOM_AT_ONCE, Edge, UpgradedProtocol, Wiring
 from guard.server.protocol import CallerConnection
 from guard.terms import Call, Refusal, Reply
+from tests.support.edge import each_in_a_task
 from tests.support.edge_corpus import KEY, ORDER, WS, get, head, post
 
 BOUNDS = EdgeBounds(connections_max=2)
