@@ -62,8 +62,8 @@ class Reconciler:
         self._wake = asyncio.Event()
 
     def concerns(self) -> tuple[str, ...]:
-        """What the lists say of this machine's clock, and those that say nothing."""
-        return self._lists.concerns()
+        """What the lists say of this machine's clock, those that say nothing, and orders that none has shown."""
+        return *self._lists.concerns(), *self._tracks.concerns()
 
     def refresh_soon(self, account: Account) -> None:
         """Something happened on this account: ask for its lists as soon as the pace allows."""

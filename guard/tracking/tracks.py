@@ -23,6 +23,8 @@ from guard.upstream.orderlist import OrderRow, Status
 from guard.walk.changing import wholes
 
 LAG: Final = timedelta(minutes=1)  # by which a list may be behind what it is asked for
+UNSEEN_AFTER: Final = timedelta(days=1)
+UNSEEN_TOLD: Final = 5
 OVER_AFTER: Final = timedelta(days=14)  # a day order can wait through a holiday; no market closes for so long
 IDLE_AFTER_US: Final = 5_000_000  # how long a disabled order has been shown so until it counts as one that rests
 _log = structlog.get_logger("guard")
@@ -49,10 +51,20 @@ class Tracks:
         self._listed: dict[str, int] = {}
         self._imported: dict[str, int] = {}
         self._idle: dict[str, DisabledOrder] = {}
+        self._unseen: dict[str, int] = {}
+
+    def concerns(self) -> tuple[str, ...]:
+        """Orders that hold their room and may not exist; a person has to find out."""
+        holders = self._scribe.state.holders
+        unseen = [holders[name] for name in self._unseen if name in holders]
+        named = [f"{one.order_id_ex or one.order_id} (decision {one.id})" for one in unseen[:UNSEEN_TOLD]]
+        more = f" and {len(unseen) - UNSEEN_TOLD} more" if len(unseen) > UNSEEN_TOLD else ""
+        told = f"orders: accepted more than a day ago, holding room, and in no list: {', '.join(named)}{more}"
+        return (told,) if unseen else ()
 
     async def keep(self, is_live: Callable[[str], bool]) -> None:
         """Forgets orders that are no longer live."""
-        for seen in (self._listed, self._imported, self._idle):
+        for seen in (self._listed, self._imported, self._idle, self._unseen):
             async for names in in_slices(seen):
                 for name in names:
                     if not is_live(name):
@@ -78,7 +90,10 @@ class Tracks:
         async for names in in_slices(asked.names):
             for name in names:
                 if name in shown or self.can_vanish(name):
+                    self._unseen.pop(name, None)
                     self._learn(name, asked, shown.get(name))
+                elif self._age(name) >= UNSEEN_AFTER:
+                    self._unseen.setdefault(name, asked.at_us)
 
     def _learn(self, name: str, asked: ListSnapshot, row: OrderRow | None) -> None:
         holder = self._scribe.state.holders.get(name)
@@ -107,13 +122,14 @@ class Tracks:
         """A list that does not show it says something: it was listed, or was for a day that is over."""
         return self.was_listed(name) or self._is_long_over(name)
 
-    def _is_long_over(self, name: str) -> bool:
-        """It was accepted, no list has shown it, and it was for a day which is over, whatever holidays there were.
-
-        By the wall and by `t`, since the wall may be set ahead.
-        """
+    def _age(self, name: str) -> timedelta:
+        """How long ago it was decided, by the wall and by `t`, since the wall may be set ahead."""
         clock = self._scribe.desk.clock
-        if min(clock.wall(), utc(clock.t_us())) - made_at(name) < OVER_AFTER:
+        return min(clock.wall(), utc(clock.t_us())) - made_at(name)
+
+    def _is_long_over(self, name: str) -> bool:
+        """It was accepted, no list has shown it, and it was for a day which is over, whatever holidays there were."""
+        if self._age(name) < OVER_AFTER:
             return False
         holder = self._scribe.state.holders.get(name)
         return holder is not None and order_of(holder.order).time_in_force is TimeInForce.DAY

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 from msgspec import Struct
 
+from guard.admin.health import degraded
 from guard.recovery.readback import recover
 from guard.simulator.faults import STUB_ORDER_ID, Garbage, Hold, HttpError, Ids, Reset, Unreachable
 from guard.simulator.faults import Stage as Call
@@ -48,6 +49,11 @@ async def turn(scene: Stage, *, s: int = 0) -> None:
     await scene.guard.reconciler.turn()
     scene.clock.advance(s=s)
     await scene.guard.reconciler.turn()
+
+
+def unseen(scene: Stage) -> list[str]:
+    """What is told of accepted orders that no list shows."""
+    return [sentence for sentence in degraded(scene.guard.desk) if "in no list" in sentence]
 
 
 async def doubted(scene: Stage, *, acts: bool, key: str | None = None, **members: Any) -> Reply:
@@ -764,6 +770,26 @@ async def test_a_day_order_that_no_list_ever_showed_is_not_held_for_ever(
         assert scene.held() > 0
         await scene.written()
         assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
+
+
+async def test_lasting_orders_that_no_list_shows_for_a_day_are_told(tmp_path: Path) -> None:
+    """They may not exist, and hold their room for ever: a person finds out. What a list shows again is not told."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        placed = [await scene.placed(time_in_force="GTC") for _ in range(6)]
+        hidden = {name: scene.daemon.orders.pop(name) for name in placed}
+        await turn(scene, s=86_390)
+        assert unseen(scene) == []
+        await turn(scene, s=10)
+        (told,) = unseen(scene)
+        named = [f"{holder.order_id_ex} (decision {name})" for name, holder in scene.guard.desk.state.holders.items()]
+        begin = "orders: accepted more than a day ago, holding room, and in no list: "
+        assert told == f"{begin}{', '.join(named[:5])} and 1 more"
+        scene.daemon.orders.update(dict(list(hidden.items())[1:]))
+        await turn(scene, s=10)
+        assert unseen(scene) == [begin + named[0]]
+        scene.daemon.orders.update(hidden)
+        await turn(scene, s=10)
+        assert unseen(scene) == []
 
 
 @pytest.mark.parametrize("qty", [300, 100])
