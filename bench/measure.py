@@ -32,7 +32,7 @@ Say = Callable[[str], None]
 
 
 class Results(msgspec.Struct):
-    """Everything that a run found out."""
+    """Everything that a run found out. `rest_began`: when memory, sizes, starts and frames were measured, if before."""
 
     plan: Plan
     machine: dict[str, str]
@@ -49,6 +49,7 @@ class Results(msgspec.Struct):
     calibration: list[float] = []
     scale: Scale | None = None
     frames: list[Frames] = []
+    rest_began: str = ""
 
 
 def sync_us(folder: Path) -> list[float]:
@@ -148,8 +149,11 @@ class Run:
             sums[what] += count
 
 
-def run(plan: Plan, folder: Path, say: Say) -> Results:
-    """Measure everything in `folder`, which is on a real disk. Raises `Unfit` where an answer or a record is wrong."""
+def run(plan: Plan, folder: Path, say: Say, *, rest: Results | None = None) -> Results:
+    """Measure everything in `folder`, which is on a real disk. Raises `Unfit` where an answer or a record is wrong.
+
+    `rest`: earlier results, of which memory, sizes, starts and frames are kept instead of being measured again.
+    """
     kind, before, load = machine.real_disk(folder), machine.usage(), list(os.getloadavg())
     began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
     under_way = Run(plan, folder, say)
@@ -157,10 +161,8 @@ def run(plan: Plan, folder: Path, say: Say) -> Results:
         sync = sync_us(folder)
         for turn in range(plan.rounds):
             under_way.race(turn, daemon, caller)
-        memory = under_way.remember(daemon, caller)
-        (folder / "scale").mkdir()
-        scale = measure(folder / "scale", daemon, caller, plan=plan, say=under_way.say)
-    frames = fanout.measure(folder / "frames", rounds=plan.rounds, say=say)
+        memory, scale = (rest.memory, rest.scale) if rest is not None else _weighed(under_way, daemon, caller)
+    frames = rest.frames if rest is not None else fanout.measure(folder / "frames", rounds=plan.rounds, say=say)
     return Results(
         plan=plan,
         machine=machine.described(kind) | {"build": interpreter.build()} | peers.versions(),
@@ -177,4 +179,13 @@ def run(plan: Plan, folder: Path, say: Say) -> Results:
         calibration=under_way.calibration,
         scale=scale,
         frames=frames,
+        rest_began="" if rest is None else rest.rest_began or rest.began,
     )
+
+
+def _weighed(under_way: Run, daemon: Server, caller: Caller) -> tuple[Memory, Scale | None]:
+    """What is measured once, after the rounds: memory, and sizes with their starts."""
+    plan, folder = under_way.plan, under_way.folder
+    memory = under_way.remember(daemon, caller)
+    (folder / "scale").mkdir()
+    return memory, measure(folder / "scale", daemon, caller, plan=plan, say=under_way.say)

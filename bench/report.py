@@ -83,7 +83,7 @@ def document(results: Results) -> str:
     samples = min(window.answers for window in results.windows)
     parts = [
         "# Performance",
-        "Written by `bench/run.py --report docs/performance.md` from one run; `make bench` measures on your machine.",
+        _origin(results),
         "## In short",
         "\n".join(_bulleted(_short(results))),
         method.strip(),
@@ -98,6 +98,14 @@ def document(results: Results) -> str:
     parts += ["\n".join(_bulleted(_memory_words(results))), "## Checked after the run"]
     parts += ["\n".join(_bulleted(_checked(results))), limits.strip().format(samples=samples, ahead=_ahead(results))]
     return "\n\n".join(parts) + "\n"
+
+
+def _origin(results: Results) -> str:
+    """From which runs the document is."""
+    origin = "from one run"
+    if results.rest_began:
+        origin = f"from two runs (memory, sizes, starts and frames are of {results.rest_began}, all else of this one)"
+    return f"Written by `bench/run.py --report docs/performance.md` {origin}; `make bench` measures on your machine."
 
 
 def _floor(results: Results) -> str:
@@ -195,6 +203,7 @@ def _machine(results: Results) -> str:
         *([name, f"skipped: {why}"] for name, why in results.skipped.items()),
         ["guard", about["guard"]],
         ["measured", f"{results.began}, {plan.rounds} rounds"],
+        *([["memory, sizes, starts, frames", results.rest_began]] if results.rest_began else []),
         ["windows", f"{plan.closed_s} s, at a fixed rate {plan.open_s} s, after {plan.warm_s} s of warm-up"],
     ]
     return tables.table(["", ""], rows)

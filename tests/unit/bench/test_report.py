@@ -132,6 +132,17 @@ def test_the_document_tells_what_was_left_out(bench: Any) -> None:
     assert "performance-pauses.md" in text
 
 
+def test_the_document_tells_of_which_run_each_part_is(bench: Any) -> None:
+    """One run, or the requests of one and the rest of an earlier one."""
+    found = results(bench)
+    assert "from one run;" in bench("report").document(found)
+
+    found.rest_began = "the day before"
+    text = bench("report").document(found)
+    assert "memory, sizes, starts and frames are of the day before, all else of this one" in text
+    assert cells(text, "memory, sizes, starts, frames")[-1] == "the day before"
+
+
 def test_the_tables_hold_every_scenario(bench: Any) -> None:
     """Whatever is measured has a row: no scenario is asked for nothing."""
     found = results(bench)
