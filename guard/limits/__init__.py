@@ -19,6 +19,7 @@ from guard.limits.look import check_claims, free_in_us, left_of, used, used_by_o
 from guard.limits.order_ids import (
     NOBODY,
     find_order,
+    has_order_ids,
     is_known_order,
     list_order_ids,
     note_order_ids,
@@ -66,6 +67,7 @@ __all__ = [
     "find_slot",
     "free_in_us",
     "graft",
+    "has_order_ids",
     "is_known_order",
     "key_rule",
     "left_of",

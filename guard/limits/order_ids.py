@@ -103,13 +103,20 @@ def take_order_ids(state: State, holder: Holder, *, order_id: str | None, order_
         _drop(state, ids, other)
 
 
+def has_order_ids(holder: Holder, *, order_id: str | None, order_id_ex: str | None) -> bool:
+    """The order is known by either of these ids; True as well if there is none."""
+    shown = {slim(name) for name in (order_id, order_id_ex) if name}
+    return not shown or not shown.isdisjoint((holder.by_id, holder.by_ex))
+
+
 def list_order_ids(state: State, holder: Holder, *, order_id: str | None, order_id_ex: str | None) -> None:
     """Notes the ids under which a list shows the order. If its answer had told quite different ones (B33) they go.
 
-    Unless the list's are another live order's: then the two have each other's, and their callers know them so.
+    Another live order that has the list's was told them by mistake, and loses them.
     """
-    ids, shown = state.ids.get(holder.account), {slim(name) for name in (order_id, order_id_ex) if name}
-    if ids is not None and shown and not any(name in ids.live or name in ids.live_ex for name in shown):
+    ids = state.ids.get(holder.account)
+    if ids is not None and not has_order_ids(holder, order_id=order_id, order_id_ex=order_id_ex):
+        take_order_ids(state, holder, order_id=order_id, order_id_ex=order_id_ex)
         _drop(state, ids, holder)
     note_order_ids(state, holder, order_id=order_id, order_id_ex=order_id_ex)
 

@@ -37,14 +37,14 @@ def learned(state: State, recent: Recent, record: Order) -> None:
         return
     if record.decision in state.ended:
         fill_ended(state, record.decision, record.targets, fills=fills_of(record), t_us=record.t)
-        recent.learn(record.decision, status=record.status, filled_qty=record.filled_qty)
+        recent.learn(record.decision, record)
         return
     holder = state.holders.get(record.decision)
     if holder is not None:
         list_order_ids(state, holder, order_id=record.order_id, order_id_ex=record.order_id_ex)
     note_fills(state, record)
     set_targets(state, record.decision, record.targets, t_us=record.t, ends=record.ended)
-    recent.learn(record.decision, status=record.status, filled_qty=record.filled_qty)
+    recent.learn(record.decision, record)
 
 
 def note_fills(state: State, record: Order) -> None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from guard.intent import order_of
 from guard.journal import Order
-from guard.limits import NOBODY, Holder, Step, find_order, is_known_order
+from guard.limits import NOBODY, Holder, Step, find_order, has_order_ids, is_known_order
 from guard.terms import Op, OrderNames, Refusal, Verdict, stamp_of
 from guard.tracking.listsnapshot import ListSnapshot, sought_of
 from guard.tracking.places import CancelTarget, named_in
@@ -64,7 +64,7 @@ class Doubts:
         self._new_orders(asked)
         self._nameless(asked)
         self._misnamed(asked, was_listed=was_listed)
-        shown = asked.shown(self._scribe.state)
+        shown = self._renamed(asked)
         for step in asked.doubts.values():
             if step.id not in self._scribe.state.steps:
                 continue
@@ -95,7 +95,7 @@ class Doubts:
         """Orders that were accepted under no name, or another's, get theirs, found in the same way."""
         state = self._scribe.state
         orders = [state.holders[name] for name in asked.nameless if name in state.holders]
-        sought = [sought_of(holder) for holder in orders if holder.is_nameless and holder.step is None]
+        sought = [sought_of(holder) for holder in orders if holder.is_nameless and holder.step != holder.id]
         for name, row in self._found(asked, sought).items():
             if isinstance(row, OrderRow):
                 self._name(name, row)
@@ -113,12 +113,22 @@ class Doubts:
                 continue
             if self._named(asked, row) is None:
                 strange.append((holder, row))
-        owners = (self._named(asked, row) for row in rows) if strange else ()
-        named = {owner.id for owner in owners if isinstance(owner, Holder)}
+        listed = set(asked.shown(state)) if strange else set[str]()
         for holder, row in strange:
-            if holder.id not in named:
-                named.add(holder.id)
+            if holder.id not in listed:
+                listed.add(holder.id)
                 self._name(holder.id, row)
+
+    def _renamed(self, asked: ListSnapshot) -> dict[str, OrderRow]:
+        """The rows of live orders, which get the ids of theirs: two may have been told each other's."""
+        state = self._scribe.state
+        shown = asked.shown(state)
+        for name, row in shown.items():
+            holder = state.holders[name]
+            is_placed = holder.step != name  # one in doubt is found by other means, or not at all
+            if is_placed and not has_order_ids(holder, order_id=row.order_id, order_id_ex=row.order_id_ex):
+                self._name(name, row)
+        return shown
 
     def _named(self, asked: ListSnapshot, row: OrderRow) -> Holder | Refusal | None:
         """The live order that has the row's ids."""

@@ -25,9 +25,9 @@ class ListSnapshot(Struct):
     """A list is as old as its question, so what happened to an order since then is not in it.
 
     `doubts`: the steps in doubt then; `names`: live orders that no step was open for, oldest first, whose terms are in
-    `drawers`; of them `nameless` had no id yet. `today` and `earlier` are rows; `earlier` None: history was not asked
-    or is not whole, so nothing can be told absent. Nor can it where today's are what the daemon remembers, and not
-    (`is_fresh`) what the broker says.
+    `drawers`; `nameless`: those and others that had no id yet. `today` and `earlier` are rows; `earlier` None: history
+    was not asked or is not whole, so nothing can be told absent. Nor can it where today's are what the daemon
+    remembers, and not (`is_fresh`) what the broker says.
     """
 
     place: OrderList
@@ -58,14 +58,14 @@ class ListSnapshot(Struct):
         """
         for holder in holders:
             name, terms = holder.id, holder.terms
+            if holder.by_ex is None and holder.is_nameless and holder.step != name and name not in self.nameless:
+                self.nameless.append(name)
             if terms is None:
                 continue
             drawer = self.drawers[hash(name) % DRAWERS]
             if name not in drawer:
                 self.names.append(name)
             drawer[name] = terms
-            if holder.by_ex is None and holder.is_nameless:
-                self.nameless.append(name)
 
     def shown(self, state: State) -> dict[str, OrderRow]:
         """The rows of live orders, by the decision that opened them; one without any id is known by its stamp.
@@ -105,7 +105,7 @@ def _is_misnamed(state: State, holder: Holder, row: OrderRow) -> bool:
 def _told_apart(state: State, misnamed: Sequence[tuple[Holder, OrderRow]]) -> dict[str, OrderRow]:
     """Each row by the order that it is of. Some have one another's ids; else its stamp tells, else its own ids do."""
     told = [(stamped(state, holder, row), holder, row) for holder, row in misnamed]
-    said = {other.id: row for other, holder, row in told if other is not holder}
+    said = {other.id: row for other, holder, row in told if other is not None and other is not holder}
     said |= {other.id: row for other, holder, row in told if other is holder}
     if not 1 < len(misnamed) <= MISNAMED_MAX:
         return said
@@ -115,15 +115,17 @@ def _told_apart(state: State, misnamed: Sequence[tuple[Holder, OrderRow]]) -> di
     return said | exchanged if exchanged.keys() == {owners[row] for row in exchanged.values()} else said
 
 
-def stamped(state: State, holder: Holder, row: OrderRow) -> Holder:
+def stamped(state: State, holder: Holder, row: OrderRow) -> Holder | None:
     """The order that a row is about which has the ids of `holder`: that one, unless the row has another's stamp.
 
-    An answer may name the order whose own answer was lost (B33). No caller can give an order the stamp of another, but
-    whoever places one elsewhere can, so those are not told apart.
+    An answer may name the order whose own answer was lost (B33); None where that one has ended. No caller can give an
+    order the stamp of another, but whoever places one elsewhere can, so those are not told apart.
     """
     name = OrderNames(remark=row.remark).decision
-    other = None if name is None or holder.key == NOBODY else state.holders.get(name)
-    return holder if other is None or other.account != holder.account else other
+    if name is None or holder.key == NOBODY:
+        return holder
+    other = state.holders.get(name)
+    return other if other is not None and other.account == holder.account else None
 
 
 def _is_nameless(holder: Holder | None) -> bool:

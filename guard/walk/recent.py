@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from guard.codes import Code
-from guard.journal import timestamp
+from guard.journal import Order, timestamp
 from guard.terms import Outcome, Reason, is_retryable
 
 RECENT_MAX: Final = 20_000  # of trades and refusals, and as many of what passed
@@ -121,11 +121,13 @@ class Recent:
             known.order_id = outcome.order_id or known.order_id
             known.order_id_ex = outcome.order_id_ex or known.order_id_ex
 
-    def learn(self, decision: str, *, status: str, filled_qty: str | None) -> None:
-        """What was learned of the order that it opened."""
+    def learn(self, decision: str, learned: Order) -> None:
+        """What was learned of the order that it opened; its ids are those that a list shows it by."""
         known = self._known.get(decision)
         if known is not None:
-            known.status, known.filled_qty = status, filled_qty
+            known.status, known.filled_qty = learned.status, learned.filled_qty
+            if learned.order_id or learned.order_id_ex:
+                known.order_id, known.order_id_ex = learned.order_id, learned.order_id_ex
 
 
 def _told(known: RecentDecision) -> RecentDecision:

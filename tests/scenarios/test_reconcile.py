@@ -593,34 +593,105 @@ async def test_b33_an_order_in_doubt_that_may_have_given_its_id_to_another_is_he
         assert scene.held() == scene.held("open_value") >= 20_000 + 38_000
 
 
+async def mixed_up(scene: Stage, remarks: tuple[str | None, str | None]) -> dict[int, Reply]:
+    """Two orders at once, each of which is told the other's ids: the answers by quantity."""
+    go, mixed = asyncio.Event(), list[Any]()
+
+    class Mixed:
+        async def play(self, stage: Any) -> Any:
+            own = len(mixed)
+            mixed.append(stage.act())
+            await go.wait()
+            return mixed[1 - own]
+
+    scene.daemon.faults.always(Mixed(), path=ORDER)
+    told = zip((100, 200), remarks, strict=True)
+    asked = [asyncio.ensure_future(scene.place(qty=qty, remark=remark)) for qty, remark in told]
+    await scene.until_reached(times=2)
+    go.set()
+    replies = {qty: await one for qty, one in zip((100, 200), asked, strict=True)}
+    assert all(map(is_passed, replies.values()))
+    scene.daemon.faults.clear()
+    return replies
+
+
 @pytest.mark.parametrize("remarks", [(None, None), ("one", "another"), ("one", None)])
+@pytest.mark.parametrize("was_listed", [False, True])
+@pytest.mark.parametrize("ends", [100, 200])
 async def test_b33_two_orders_that_got_each_others_answer_hold_what_each_costs(
-    tmp_path: Path, remarks: tuple[str | None, str | None]
+    tmp_path: Path, *, remarks: tuple[str | None, str | None], was_listed: bool, ends: int
 ) -> None:
-    """Their ids stay exchanged, as their callers were told them; what each holds follows the row with its remark."""
+    """Each follows the row with its remark, and is known by that row's ids: the end of one is not the other's."""
     async with stage(tmp_path, policies=LIMITS) as scene:
-        go, mixed = asyncio.Event(), list[Any]()
-
-        class Mixed:
-            async def play(self, stage: Any) -> Any:
-                own = len(mixed)
-                mixed.append(stage.act())
-                await go.wait()
-                return mixed[1 - own]
-
-        scene.daemon.faults.always(Mixed(), path=ORDER)
-        told = zip((100, 200), remarks, strict=True)
-        asked = [asyncio.ensure_future(scene.place(qty=qty, remark=remark)) for qty, remark in told]
-        await scene.until_reached(times=2)
-        go.set()
-        small_reply, large_reply = [await one for one in asked]
-        assert is_passed(small_reply)
-        assert is_passed(large_reply)
-        small = next(order for order in scene.daemon.orders.values() if order.qty == 100)
-        scene.daemon.world.end(small, Status.CANCELLED_ALL)
+        replies = await mixed_up(scene, remarks)
+        orders, holders = scene.daemon.orders, scene.guard.desk.state.holders
+        true = {decision_of(replies[int(order.qty)]): name for name, order in orders.items()}
+        if was_listed:
+            for _ in range(2):
+                await turn(scene, s=6)
+            assert {name: holder.order_id_ex for name, holder in holders.items()} == true
+            for reply in replies.values():
+                told_now = said(await scene.ask(f"/guard/v1/decisions/{decision_of(reply)}"))
+                assert told_now["order_id_ex"] == true[decision_of(reply)]
+                assert told_now["order_id"] == str(orders[told_now["order_id_ex"]].order_id)
+        scene.daemon.world.end(next(order for order in orders.values() if order.qty == ends), Status.CANCELLED_ALL)
+        left = decision_of(replies[300 - ends])
+        for _ in range(3):
+            await turn(scene, s=6)
+            assert scene.held() == scene.held("open_value") == (300 - ends) * 200
+            assert {name: holder.order_id_ex for name, holder in holders.items()} == {left: true[left]}
+        await scene.written()
+        assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         await turn(scene, s=6)
-        assert scene.held() == scene.held("open_value") == 40_000
-        assert list(scene.guard.desk.state.holders) == [decision_of(large_reply)]
+        assert scene.held("open_value") == (300 - ends) * 200
+        assert is_passed(await scene.cancel(true[left]))
+        await turn(scene, s=6)
+        assert scene.held("open_value") == 0
+
+
+@pytest.mark.parametrize("remarks", [(None, None), ("one", "another"), ("one", None)])
+@pytest.mark.parametrize("changed", [0, 1])
+async def test_b33_two_orders_that_got_each_others_answer_are_told_apart_with_a_change_in_doubt(
+    tmp_path: Path, *, remarks: tuple[str | None, str | None], changed: int
+) -> None:
+    """Its step is settled by the row that is its own, and neither is taken for a stranger's."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        replies = await mixed_up(scene, remarks)
+        scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
+        name = said(list(replies.values())[changed])["s2c"]["order_id_ex"]
+        reply = await scene.modify(name, qty=500)
+        for _ in range(2):
+            await turn(scene, s=61)
+        assert await verdict(scene, reply) == "refused"
+        assert scene.held() == scene.held("open_value") == 60_000
+        assert len(scene.guard.desk.state.holders) == 2
+        await scene.written()
+        assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
+
+
+@pytest.mark.parametrize("remark", [None, "own words"])
+async def test_b33_an_order_whose_answer_named_one_that_was_given_up_does_not_end_with_that(
+    tmp_path: Path, remark: str | None
+) -> None:
+    """Its stamp says whose row it is, though that decision holds nothing any more."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        lost = await doubted(scene, acts=True)
+        ((name, order),) = scene.daemon.orders.items()
+        del scene.daemon.orders[name]
+        for _ in range(6):
+            await turn(scene, s=31)
+        assert await verdict(scene, lost) == "refused"
+        scene.daemon.faults.add(Ids(order.order_id, name, acts=True), path=ORDER)
+        assert is_passed(await scene.place(qty=200, price=190, remark=remark))
+        scene.daemon.orders[name] = order
+        await turn(scene, s=6)
+        scene.daemon.world.end(order, Status.CANCELLED_ALL)
+        for _ in range(2):
+            await turn(scene, s=6)
+            assert scene.held() == scene.held("open_value") == 38_000
+        await scene.written()
+        assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
 
 
 @pytest.mark.parametrize("is_known", [False, True])
