@@ -216,6 +216,22 @@ async def test_a_disk_that_fails_sends_nothing(tmp_path: Path) -> None:
         assert scene.guard.supervisor.in_flight == 0
 
 
+async def test_a_disk_that_fails_under_those_that_wait_for_it_sends_none_of_them(tmp_path: Path) -> None:
+    """Decided and held, and the sync fails: each is told so, nothing left, and its room and place are free again."""
+    async with on_sockets(tmp_path) as scene:
+        await warm(scene, 2)
+        before = scene.held()
+        waiting = begun(scene.guard, *orders(2))
+        assert scene.held() == before + 90_000
+        scene.guard.journal._backlog.fail(OSError("no space left on the device"))
+        for reply in await asyncio.gather(*waiting):
+            assert code_of(reply)[1] == "journal_unavailable"
+        assert len(scene.reached()) == 1
+        assert scene.held() == before
+        assert scene.guard.supervisor.in_flight == 0
+        assert scene.guard.desk.state.steps == {}
+
+
 async def test_trades_keep_the_brokers_gap_without_a_task(tmp_path: Path) -> None:
     """Each waits for its own time; all are sent, in the order in which they were decided."""
     async with on_sockets(tmp_path, broker="documented") as scene:
