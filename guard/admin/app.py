@@ -180,7 +180,7 @@ class Routes:
         if isinstance(body, web.Response):
             return body
         decision = request.match_info["decision"]
-        return self._told(await settle_by_hand(self._recorder, decision, body, by=by.owner or by.id))
+        return self._told(await settle_by_hand(self._recorder, decision, body, by=by))
 
     # ------------------------------------------------------------ who may
 

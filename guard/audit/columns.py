@@ -83,6 +83,7 @@ COLUMNS: Final = (
     Column("source", "text", ("source",), "where something was learned; of `denied`: the address"),
     Column("result", "text", ("result", "state"), "of a reload: what came of it; of a state: the new one"),
     Column("by", "text", ("by",), "the person who did it"),
+    Column("by_key", "text", ("by_key",), "of a settlement by a person: the id of the key that it was made with"),
     Column("count", "integer", ("count", "cancels"), "of a sum: how many"),
     Column("policy_sha256", "text", ("policy_sha256",), "the policies in force"),
     Column("config_sha256", "text", ("config_sha256",), "everything else that decided"),

@@ -84,7 +84,7 @@ def outcomes(facts: Facts) -> Markup:
             [el("span", one.decision, class_="id"), el("span", f"{one.key or NOBODY} {one.symbol}", class_="sub2")],
             one.why,
             el("span", "open", class_="tag bad") if one.settled is None else f"{one.verdict}, {moment(one.settled)}",
-            " · ".join(part for part in (one.source, one.by, one.reason) if part) or "-",
+            " · ".join(part for part in (one.source, one.by + _with(one.by_key), one.reason) if part) or "-",
         )
         for one in sorted(facts.doubts.values(), key=lambda one: (one.settled is not None, one.ts))[:ROWS_MAX]
     ]

@@ -80,6 +80,7 @@ class Doubt(Struct):
     verdict: str = ""
     source: str = ""
     by: str = ""
+    by_key: str = ""
     reason: str = ""
 
 
@@ -228,7 +229,8 @@ class Facts:
         if doubt is not None:
             doubt.settled, doubt.source = ts, str(members.get("source"))
             doubt.verdict = str(members.get("verdict"))
-            doubt.by, doubt.reason = str(members.get("by") or ""), str(members.get("reason") or "")
+            doubt.by, doubt.by_key = str(members.get("by") or ""), str(members.get("by_key") or "")
+            doubt.reason = str(members.get("reason") or "")
 
     def order(self, ts: str, members: Mapping[str, Any]) -> None:
         """What was learned of an order; one without a decision went round the guard."""

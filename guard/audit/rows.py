@@ -86,6 +86,7 @@ def _said(members: Members) -> str:
     reasons = "; ".join(str(reason.get("message", "")) for reason in reasons_of(members))
     words = reasons or next((text for name in ("message", "reason", "note") if (text := _text(members, name))), "")
     by = _text(members, "by")
+    by += f", with key {_text(members, 'by_key')}" if members.get("by_key") else ""
     return ": ".join(part for part in (f"by {by}" if by else "", words) if part)
 
 

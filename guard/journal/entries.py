@@ -205,7 +205,7 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Reconciled(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The end of an unknown: by evidence (`source` is `orders`), or by a person's word (`person`; `by` says whose).
 
-    `reason`: what proves it, or what that person says.
+    `reason`: what proves it, or what that person says. `by_key`: the id of that person's key.
     """
 
     decision: str
@@ -217,6 +217,7 @@ class Reconciled(Struct, frozen=True, kw_only=True, omit_defaults=True):
     by: str | None = None
     reason: str | None = None
     targets: Mapping[str, int] = {}
+    by_key: str | None = None
 
 
 class Policy(Struct, frozen=True, kw_only=True, omit_defaults=True):

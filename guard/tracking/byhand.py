@@ -8,7 +8,7 @@ from msgspec import Struct
 from guard.errors import JournalFault
 from guard.journal import Reconciled, reason_given
 from guard.limits import Holder, State, Step, find_order
-from guard.terms import Verdict
+from guard.terms import Principal, Verdict
 from guard.tracking.apply import PERSON, reconciled
 from guard.walk.recorder import Recorder
 
@@ -34,7 +34,7 @@ class Settled(Struct, frozen=True):
     errors: tuple[str, ...] = ()
 
 
-async def settle_by_hand(recorder: Recorder, decision: str, body: SettleBody, *, by: str) -> Settled:
+async def settle_by_hand(recorder: Recorder, decision: str, body: SettleBody, *, by: Principal) -> Settled:
     """Ends an unknown; durable before it counts as done. Refused where the decision is not in doubt."""
     errors = _errors(recorder, decision, body)
     if errors:
@@ -46,7 +46,8 @@ async def settle_by_hand(recorder: Recorder, decision: str, body: SettleBody, *,
         verdict=_VERDICTS[body.verdict],
         source=PERSON,
         order_id_ex=body.order_id_ex,
-        by=by,
+        by=by.owner or by.id,
+        by_key=by.id,
         reason=reason_given(body.reason),
     )
     try:
@@ -56,7 +57,7 @@ async def settle_by_hand(recorder: Recorder, decision: str, body: SettleBody, *,
         await desk.journal.durable(seq)
     except JournalFault as fault:
         return Settled("unrecorded", decision, errors=(str(fault),))
-    _log.warning("settled_by_hand", decision=decision, verdict=body.verdict, by=by, reason=record.reason)
+    _log.warning("settled_by_hand", decision=decision, verdict=body.verdict, by=record.by, reason=record.reason)
     return Settled("applied", decision, body.verdict)
 
 

@@ -461,6 +461,7 @@ async def test_a_person_settles_what_the_lists_cannot(tmp_path: Path) -> None:
         assert (await operate(scene.guard, path, word))[0] == 422
         (written,) = await scene.records("reconciled")
         assert (written["by"], written["reason"], written["source"]) == ("a person", word["reason"], "person")
+        assert written["by_key"] == "desk"
         assert (await verdict(scene, reply), scene.held()) == ("refused", Decimal(0))
         before = scene.ledger()
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:

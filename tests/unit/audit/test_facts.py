@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from guard.audit.controls import CONTROLS, findings
-from guard.audit.events import policies
+from guard.audit.events import outcomes, policies
 from guard.audit.facts import LISTED_MAX, Facts, decimal, named
 from guard.audit.sections import limits, refused
 from guard.journal import Line, read_lines
@@ -276,3 +276,18 @@ def test_what_is_counted_is_counted_beyond_what_is_listed() -> None:
     assert f"{LISTED_MAX + 1} orders whose outcome is still unknown" in told
     assert "3 cancels passed while the journal could not be written" in told
     assert "The clock of the host stepped 1 time" in told
+
+
+def test_a_person_who_settled_a_doubt_is_told_with_the_key() -> None:
+    """The caller's key stands beside its order; records of earlier versions name no other."""
+    doubt = {"decision": "01U", "verdict": "unknown", "key": "bot", "message": "reset"}
+    end = {"decision": "01U", "verdict": "refused", "source": "person", "by": "Ada", "reason": "asked", "key": "bot"}
+    for more, told in (({}, "person · Ada · asked"), ({"by_key": "desk@2"}, "person · Ada, with key desk@2 · asked")):
+        facts = Facts()
+        facts.take(
+            [
+                FoundRecord(Line(1, TS, "outcome", "", b""), doubt),
+                FoundRecord(Line(2, TS, "reconciled", "", b""), end | more),
+            ]
+        )
+        assert told in str(outcomes(facts))

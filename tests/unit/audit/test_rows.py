@@ -134,6 +134,11 @@ def test_an_outcome_is_not_taken_for_a_status_of_http() -> None:
         ("reconciled", {"verdict": "accepted", "source": "orders"}, "accepted|found by evidence: orders"),
         ("reconciled", {"verdict": "not_sent", "source": "person", "by": "Ada", "reason": "r"}, "not_sent|by Ada: r"),
         (
+            "reconciled",
+            {"verdict": "not_sent", "source": "person", "by": "Ada", "by_key": "d@2", "reason": "r"},
+            "not_sent|by Ada, with key d@2: r",
+        ),
+        (
             "order",
             {"status": "filled_all", "filled_qty": "9", "filled_value": "90", "ended": True, "source": "push"},
             "filled_all|9 filled for 90, nothing more can be filled, seen in push",

@@ -74,7 +74,7 @@ DIGESTS: Final = {
     "counters": "ca02caabadf5072a",
     "state": "7d08b8df084be449",
     "recovered": "c179af5b660c1cab",
-    "reconciled": "ca2c920bcff8ce84",
+    "reconciled": "30381aed9ebc6754",
     "denied": "f6beeeea98476c7a",
     "access": "c78739fc2765325d",
     "gap": "6c8a5942221035c4",

@@ -140,6 +140,7 @@ FULL = {
         by="o",
         reason="r",
         targets={"c": 1},
+        by_key="k",
     ),
     "denied": Denied(source="10.0.0.9", count=900, second="2026-11-22T09:46:28Z", key="bot", code="rate"),
     "access": Access(key="reader", endpoint="/api/snapshot", minute="2026-11-22T09:46Z", count=60),
