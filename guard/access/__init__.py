@@ -6,8 +6,8 @@ It must never: let anybody in without a credential, hold a plaintext key, say wh
 accounts exist, or remember an answer; that a token's signature held is none (`guard.access.proven`). All of it is pure
 but `guard.access.keyfile`, which reads and writes keys.json.
 
-At load: `parse` reads keys.json by `fields` into `records`, `issuers` reads JWKS; `edits` changes keys.json. For each
-call: `callers` finds who is asking, by key or token (`tokens`, `proven`; `tickets` for a handshake), `scopes` and
+At load: `keyfile` and `parse` read keys.json by `fields` into `records`, `issuers` reads JWKS; `edits` changes
+keys.json. For each call: `callers` finds who is asking, by key or token (`tokens`, `proven`; `tickets` for a handshake), `scopes` and
 `accounts` say what he may, and `cutting` takes out of an answer what he may not see.
 """
 

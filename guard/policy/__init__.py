@@ -3,6 +3,17 @@
 In: policy files, keys' limits, an order with its value, who asks, the wall clock. Out: every reason against it, and
 the claims that the ledger has to grant. Every policy whose selectors match must pass; the tightest wins; what cannot
 be judged is refused. Never: a counter read, a clock, a file, a network, a float. Pure.
+
+- a file is read: `parse` by `schema`, `notation` and `checks` (`locate`: where in the text) to a `document`; `table`, of
+  `rows`, `rows_orders` and `rows_counts`, describes every key once (`page`, `jsonschema`)
+- becomes rules: `compile` joins documents, `keylimits` and flags; `assemble` makes the rules of one, and `selection`,
+  `policyset` and `plan` say which bind
+- the rules, as `rule` defines them: `instruments`, `orders`, `collar`, `hours`, `budgets`, `working`, `rates`;
+  their counters: `cells`, `periods`, `metering`, `breaker`; their money: `amounts`, `fx`; orders of others: `rights`
+- one order: `needs`, `prices`, `contracts`, `valuation`, `reducing`, `orderclass`; `judge` asks, `combining` joins the
+  answers, `explain` and `largest` tell more of them; later in its life: `changed`, `fills`
+- two sets compared: `diff` by `compared`, `witness` with `boundary` and `stand_ins`; probable mistakes: `lint`,
+  `loadwarnings`; policy tests: `casefile`, `cases`, `staged`, `trial`, `mutate`; limits from use: `suggest`
 """
 
 from guard.policy.breaker import COUNTED, BreakerLimit, outcome_claim

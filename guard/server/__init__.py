@@ -8,7 +8,7 @@ caller hung up; keep anything without a bound of `EdgeBounds`; know what an endp
 `listener` opens the sockets (`handshake`: those with TLS) and `protocol` is one connection, `asking` what the walk sees
 of it; `edge` is what the connections of a listener share, with `unproven` and `unread` for who must make room. Reading
 is pure: `reader` by `grammar` (the shape of a head) and `fields` (its meaning). Writing: `replies` makes an answer,
-`wire` its bytes.
+`wire` its bytes. `bounds` holds every limit.
 """
 
 from guard.server.asking import Asker, Begin, answered

@@ -7,7 +7,7 @@ or keep anything that a record does not show.
 `reconciler` decides when to ask, `lists` asks, `places` says where an order is listed, and `listsnapshot` holds one
 answer with what there was when it was asked for. From an answer learn: `doubts` (steps in doubt), `tracks` (live
 orders), `late` (orders that had ended) and `outside` (orders placed elsewhere). `byhand` is an operator's word.
-`scribe` writes what was learned, and `apply` folds it into the ledger.
+`scribe` writes what was learned, and `apply` folds it into the ledger. Many orders are gone through in `slices`.
 """
 
 from guard.tracking.apply import learned, reconciled

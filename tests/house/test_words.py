@@ -1,5 +1,6 @@
 """Words that do not belong into the project, and names that say nothing."""
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -15,6 +16,11 @@ FOREIGN: Final = re.compile(
     "|".join(("py" + "pi.org", "python" + "hosted", "npm" + "js", "deb." + "debian", r"/wo" + "rk/"))
 )
 
+# Rooms whose docstring is a map of their modules.
+MAPPED: Final = (
+    *("access", "intent", "journal", "limits", "loop", "policy", "recovery", "server", "stream", "tracking"),
+    *("upstream", "walk"),
+)
 ROOMS: Final = {".ci", "bench", "deploy", "docs", "guard", "policies", "tests"}
 LOOSE: Final = {
     *(".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "keys.json.example"),
@@ -35,6 +41,16 @@ def test_the_product_holds_no_unfinished_words(path: Path) -> None:
     """Nothing in the product says that it is not done, and no module is named after nothing."""
     assert not UNFINISHED.search(path.read_text())
     assert path.stem not in EMPTY_NAMES
+
+
+@pytest.mark.parametrize("room", MAPPED)
+def test_the_map_of_a_room_is_whole(room: str) -> None:
+    """A room whose docstring maps its modules names each of them."""
+    folder = ROOT / "guard" / room
+    text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+
+    assert modules <= set(re.findall(r"`([a-z_]+)`", text))
 
 
 def test_no_tracked_file_names_a_registry_or_a_machine_path() -> None:
