@@ -7,8 +7,8 @@ accounts exist, or remember an answer; that a token's signature held is none (`g
 but `guard.access.keyfile`, which reads and writes keys.json.
 
 At load: `keyfile` and `parse` read keys.json by `fields` into `records`, `issuers` reads JWKS; `edits` changes
-keys.json. For each call: `callers` finds who is asking, by key or token (`tokens`, `proven`; `tickets` for a handshake), `scopes` and
-`accounts` say what he may, and `cutting` takes out of an answer what he may not see.
+keys.json. For each call: `callers` finds who is asking, by key or token (`tokens`, `proven`; `tickets` for a
+handshake), `scopes` and `accounts` say what he may, and `cutting` takes out of an answer what he may not see.
 """
 
 from guard.access.accounts import (

@@ -6,8 +6,9 @@ is a pure fold over records: no read changes it, and it knows no rule.
 
 `state` is the data. `look` asks whether there is room, `ledger` reserves and settles, `orders`, `outside` and `ended`
 take in what is learned later. Below: `claims` (checked), `sums` and `days` (amounts), `windows` and `rates`, `slots`,
-`order_ids`, `currencies`, `trading`, `sweep` (forgets). `holder`, `shared` and `bodies` keep 100,000 live orders small. `snapshot` writes the
-state down; `grafting`, `promoting` and `staging` bring in counters that a change needs and nobody kept.
+`order_ids`, `currencies`, `trading`, `sweep` (forgets). `holder`, `shared` and `bodies` keep 100,000 live orders small.
+`snapshot` writes the state down; `grafting`, `promoting` and `staging` bring in counters that a change needs and nobody
+kept.
 """
 
 from guard.limits.currencies import note_currency

@@ -4,8 +4,8 @@ In: policy files, keys' limits, an order with its value, who asks, the wall cloc
 the claims that the ledger has to grant. Every policy whose selectors match must pass; the tightest wins; what cannot
 be judged is refused. Never: a counter read, a clock, a file, a network, a float. Pure.
 
-- a file is read: `parse` by `schema`, `notation` and `checks` (`locate`: where in the text) to a `document`; `table`, of
-  `rows`, `rows_orders` and `rows_counts`, describes every key once (`page`, `jsonschema`)
+- a file is read: `parse` by `schema`, `notation` and `checks` (`locate`: where in the text) to a `document`; `table`,
+  of `rows`, `rows_orders` and `rows_counts`, describes every key once (`page`, `jsonschema`)
 - becomes rules: `compile` joins documents, `keylimits` and flags; `assemble` makes the rules of one, and `selection`,
   `policyset` and `plan` say which bind
 - the rules, as `rule` defines them: `instruments`, `orders`, `collar`, `hours`, `budgets`, `working`, `rates`;

@@ -6,7 +6,8 @@ a message of a caller to the daemon; outlive a key by more than a second; hold m
 
 `relay` ties the room together. A caller's side: `admission` (may he?), `seats` (is there room?), `caller` (one socket,
 with its `backlog` and its `ending`). The daemon's side: `feed`, over what `dial` opens. In between `session` classifies
-a frame and says who may see it, `pushes` and `owners` whose order it is about, and `audience` writes it to the sockets. `bounds` holds every limit.
+a frame and says who may see it, `pushes` and `owners` whose order it is about, and `audience` writes it to the sockets.
+`bounds` holds every limit.
 """
 
 from guard.stream.bounds import StreamBounds

@@ -5,8 +5,8 @@ No rule, no counter and no byte of HTTP lives here.
 
 - shared: `desk` (the world, the visit, its situation), `hooks` (every place that may refuse), `together`, `throttle`
 - what the world is like: `gather`, `prepare`, `naming` (which order is meant), `orderlists` (the daemon's order lists)
-- what stands against a request: `door` (rights, state), `ownership`, `judging` (rules and ledger), `changing`, `broker`,
-  `largest`, `shadow`, `obstacle`; `deciding` is the one step in which all of it is asked and room is taken
+- what stands against a request: `door` (rights, state), `ownership`, `judging` (rules and ledger), `changing`,
+  `broker`, `largest`, `shadow`, `obstacle`; `deciding` is the one step in which all of it is asked and room is taken
 - a trade from there on: `trading` (without a task) and `carrier` take it through `outgoing` (what is sent), `sending`
   (the last look), `spacing` and `closing` (settled and recorded, with `breaker`)
 - many cancels: `cancelscope`, `targets`, `cancelling`, `cancelall`
