@@ -156,26 +156,34 @@ class Edge:
         self.answering = 0
         self.is_draining = False
         self.emptied = asyncio.Event()
+        self._is_gathering = False
         self._asking: list[Asker] = []
         self._unsent: list[tuple[asyncio.Transport, tuple[bytes, ...]]] = []
         self._date = ""
         self._date_second = -1
 
     def ask(self, asker: Asker) -> None:
-        """Hand a request to the walk: at once if no other is under way, else together with the others of this turn."""
+        """Hand a request to the walk: the first of a turn at once if no other is under way, the rest together.
+
+        That none is under way is not enough: what is answered in the very step that begins it, as refusals are, never
+        is, however many of them come in one turn.
+        """
         self.answering += 1
-        if self.answering == 1:
-            self.wiring.begin([asker])
-            return
-        if not self._asking:
+        if not self._is_gathering:
+            self._is_gathering = True
             asyncio.get_running_loop().call_soon(self._begin)
+            if self.answering == 1:
+                self.wiring.begin([asker])
+                return
         self._asking.append(asker)
 
     def _begin(self) -> None:
         now, self._asking = self._asking[:AT_ONCE_MAX], self._asking[AT_ONCE_MAX:]
-        if self._asking:
+        self._is_gathering = bool(self._asking)
+        if self._is_gathering:
             asyncio.get_running_loop().call_soon(self._begin)
-        self.wiring.begin(now)
+        if now:
+            self.wiring.begin(now)
 
     def send(self, transport: asyncio.Transport, answer: tuple[bytes, ...]) -> None:
         """Write an answer: at once if no other request is under way, else together with the other answers of this turn.

@@ -430,6 +430,7 @@ async def test_a_caller_that_does_not_read_gets_no_second_answer() -> None:
     assert door.walks == []
 
     connection.resume_writing()
+    await asyncio.sleep(0)
     assert len(door.walks) == 1
     connection.pause_writing()
     await door.walk()
@@ -917,6 +918,27 @@ async def test_requests_of_one_turn_come_to_the_walk_together() -> None:
     assert door.edge.answering == AT_ONCE_MAX + 3
     while door.walks:
         await door.walk()
+    assert door.edge.answering == 0
+
+
+async def test_requests_that_are_answered_as_they_are_begun_come_together_too() -> None:
+    """Refusals are never under way, and those of one turn are still judged and recorded in one step."""
+    door, groups = Door(), list[int]()
+
+    def begin(askers: Sequence[Asker]) -> None:
+        groups.append(len(askers))
+        for asker in askers:
+            asker.answer(Reply(403, b"{}"))
+
+    door.edge.wiring = replace(door.edge.wiring, begin=begin)
+    callers = [door.connect() for _ in range(4)]
+    for turn in range(2):
+        for connection, _ in callers:
+            connection.data_received(get())
+        assert groups == [1, 3] * turn + [1]
+        await asyncio.sleep(0)
+        assert groups == [1, 3] * (turn + 1)
+    assert [[status(one) for one in transport.written] for _, transport in callers] == [[403, 403]] * 4
     assert door.edge.answering == 0
 
 
