@@ -366,7 +366,7 @@ class Guard:
         _log.info("draining", reason=reason, doors_close_in_s=bounds.pre_stop_s)
         await self._pre_stop(bounds.pre_stop_s)
         ends_s = loop.time() + bounds.drain_timeout_s
-        await self.relay.close_all(1001)  # before the listener, which waits for every connection to end
+        self.relay.end_all()  # before the listener, which waits for every connection to end
         if self._listener is not None:
             await self._listener.close(grace_s=bounds.drain_timeout_s, hurry=self.hurry)
         unfinished = await self.supervisor.drain(max(0.0, ends_s - loop.time()), hurry=self.hurry)

@@ -15,7 +15,6 @@ from email.utils import format_datetime
 from typing import Final
 
 import structlog
-from msgspec import structs
 
 from guard.access import still_valid, visible_accounts
 from guard.codes import Code
@@ -122,14 +121,14 @@ class Relay:
             self._taking = desk.supervisor.start(take_back(desk), "subscriptions", service=True)
         self._feed.let_go()
 
-    async def close_all(self, code: int = 1001) -> None:
-        """End every socket with this close code; handshakes under way are refused once the desk is draining."""
+    def end_all(self) -> None:
+        """End every socket; handshakes under way are refused once the desk is draining."""
         for socket in self._audience:
-            socket.end(structs.replace(End.SHUT_DOWN.value, code=code))
+            socket.end(End.SHUT_DOWN.value)
 
     async def close(self) -> None:
         """End everything, and the connection to the daemon."""
-        await self.close_all()
+        self.end_all()
         if self._timer is not None:
             self._timer.cancel()
         await self._feed.close()

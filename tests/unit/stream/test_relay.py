@@ -285,7 +285,7 @@ async def test_nobodys_socket_does_not_hang_on_the_daemon(tmp_path: Path) -> Non
         assert await caller.closed() == 1012
         assert nobody.socket.is_open
 
-        await guard.relay.close_all(1001)
+        guard.relay.end_all()
         assert await nobody.closed() == 1001
         assert guard.relay.connections == 0
 
@@ -701,7 +701,7 @@ async def test_everything_is_closed_at_the_end(tmp_path: Path) -> None:
     async with guarding(tmp_path) as (guard, _):
         callers = [await Visitor(guard, who).opened() for who in ("bot", "quotes", None)]
         guard.desk.is_draining = True
-        await guard.relay.close_all(1001)
+        guard.relay.end_all()
 
         assert [await each.closed() for each in callers] == [1001, 1001, 1001]
         assert guard.relay.connections == 0
