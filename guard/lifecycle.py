@@ -184,7 +184,7 @@ class Guard:
         self.recorder: Recorder = self.pipeline.recorder
         self.reconciler = self.desk.order_lists = Reconciler(self.recorder)
         self.unlocked = Unlocked(self.desk.daemon)
-        self.desk.reference.hear_positions(self.reconciler.held)
+        self.desk.reference.hear_positions(self.reconciler.note_positions)
         self.relay = Relay(self.recorder, self.trust, on_trade=self.reconciler.traded, seeing=self._seeing)
         self.changes = Changes(
             self.desk,

@@ -47,9 +47,9 @@ class WholeClaim(Struct, frozen=True):
 class FillProgress(Struct, frozen=True):
     """How far an order has come. `price` is its limit as the daemon lists it, `average` that of its fills.
 
-    `at`: when the last fill happened, as far as it is known. `is_over`: nothing more can be filled. `is_idle`: nothing
-    can be filled until somebody enables the order again. `accepted`: the quantity that the daemon accepted last, where
-    that is known; else each cell goes by the quantity that it was claimed for.
+    `at`: when the last fill happened, as far as it is known. `is_over`: nothing more can be filled. `is_resting`:
+    nothing can be filled until somebody enables the order again. `accepted`: the quantity that the daemon accepted
+    last, where that is known; else each cell goes by the quantity that it was claimed for.
     """
 
     qty: Decimal
@@ -58,13 +58,13 @@ class FillProgress(Struct, frozen=True):
     price: Decimal | None = None
     average: Decimal | Fraction | None = None
     is_over: bool = False
-    is_idle: bool = False
+    is_resting: bool = False
     accepted: Fraction | None = None
 
     @property
     def rests(self) -> bool:
         """Nothing can be filled now."""
-        return self.is_over or self.is_idle
+        return self.is_over or self.is_resting
 
 
 def targets(
@@ -80,7 +80,7 @@ def targets(
         if word in BY_QUANTITY:
             found[cell] = 0 if progress.rests else ledger_units(max(progress.qty - progress.filled, Decimal(0)))
         elif word in _BY_NUMBER and not progress.is_over:
-            found[cell] = 0 if progress.is_idle else whole.amount
+            found[cell] = 0 if progress.is_resting else whole.amount
         elif word in BY_VALUE:
             found |= _charged(cell, _parts(whole, progress), held=held, market=market, at=progress.at)
     return {cell: amount for cell, amount in found.items() if amount != held.get(cell, 0)}

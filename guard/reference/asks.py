@@ -52,7 +52,7 @@ class CalendarKey(Struct, frozen=True):
     symbol: str | None = None
 
 
-OnHeld = Callable[[Account, int, Mapping[str, str]], None]  # account, trd_market, currency by symbol
+OnPositions = Callable[[int, Mapping[str, str]], None]  # trd_market, currency by symbol
 
 
 class PositionKey(Struct, frozen=True):
@@ -75,7 +75,7 @@ class Asks:
         self._daemon = daemon
         self._clock = clock
         self._timeout_s = timeout_s
-        self.on_held: OnHeld = lambda *_: None
+        self.on_positions: OnPositions = lambda *_: None
 
     async def snapshot(self, symbols: tuple[str, ...]) -> Mapping[str, Shown] | Declined | Silence:
         """Prices now."""
@@ -140,7 +140,7 @@ class Asks:
         found = parse_positions(s2c, account=key.account)
         if found is None:
             return _GARBLED
-        self.on_held(key.account, key.trd_market, found.currencies)
+        self.on_positions(key.trd_market, found.currencies)
         return {key: found}
 
     # ------------------------------------------------------------ sending

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from guard.clock import Clock
 from guard.markets import FUTURES, split_symbol
-from guard.reference.asks import EVERYWHERE, Asks, OnHeld, calendar_key
+from guard.reference.asks import EVERYWHERE, Asks, OnPositions, calendar_key
 from guard.reference.sessions import global_name
 from guard.reference.source import Sleep, Surroundings
 from guard.reference.sources import (
@@ -91,9 +91,9 @@ class Reference:
         """The daemon's own orders or positions show this symbol in this currency: that wins over every table."""
         self._sources.observe_currency(symbol, currency)
 
-    def hear_positions(self, on_held: OnHeld) -> None:
+    def hear_positions(self, on_positions: OnPositions) -> None:
         """Whom to tell in which currencies an account's positions are shown, each time that they are."""
-        self._asks.on_held = on_held
+        self._asks.on_positions = on_positions
 
     def is_in_other_currency(self, order: PlaceOrder, *, account: Account) -> bool:
         """The daemon showed the symbol in another currency than its market's."""

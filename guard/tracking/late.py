@@ -15,7 +15,7 @@ from guard.limits.holder import Course
 from guard.policy.fills import targets
 from guard.terms import Account, stamp_of
 from guard.tracking.listsnapshot import ListSnapshot
-from guard.tracking.places import OrderList, Places
+from guard.tracking.places import Place, Places
 from guard.tracking.scribe import Scribe
 from guard.tracking.tracks import filled_at, fills_of, progress_of, record_of
 from guard.upstream.orderlist import OrderRow, Status
@@ -31,16 +31,15 @@ class Late:
     def __init__(self, scribe: Scribe, places: Places) -> None:
         self._scribe = scribe
         self._places = places
-        self._over: dict[
-            str, tuple[OrderList, int]
-        ] = {}  # where each is listed, and until when it is looked for by itself
+        # Where each is listed, and until when it is looked for by itself.
+        self._over: dict[str, tuple[Place, int]] = {}
         self._heard: dict[int, int] = {}  # until when account ids are looked at
         self._newest: str | None = None
         self._weighed: dict[str, tuple[Amounts | Course, OrderRow]] = {}  # as what, and by which row, each was charged
         self._listed: dict[str, int] = {}  # when the list was asked for that showed it last, since its end
         self._note()
 
-    def places(self) -> list[OrderList]:
+    def places(self) -> list[Place]:
         """The places where an order ended recently enough for a fill still to come to light."""
         self._note()
         now_us = self._scribe.desk.clock.t_us()

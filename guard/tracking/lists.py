@@ -9,7 +9,7 @@ import msgspec
 from guard.clock import Clock
 from guard.reference.pace import Pace
 from guard.terms import Account, Answer, Daemon, Outbound, utc
-from guard.tracking.places import OrderList
+from guard.tracking.places import Place
 from guard.upstream.orderlist import OrderRow, is_logged_out, read_orders
 
 TODAY: Final = "/api/orders"
@@ -40,7 +40,7 @@ class Lists:
         self._daemon = daemon
         self._clock = clock
         self._paces: dict[tuple[str, Account], Pace] = {}
-        self._unread: dict[OrderList, int] = {}  # since when its list is none that can be believed
+        self._unread: dict[Place, int] = {}  # since when its list is none that can be believed
         self._newest, self._apart = utc(0), timedelta(0)  # of all rows; and what its time was ahead of `mono` then
 
     def concerns(self) -> tuple[str, ...]:
@@ -53,20 +53,20 @@ class Lists:
             _BEHIND.format(newest=self._newest.astimezone(UTC), lead=timedelta(minutes=lead // _LEAD_TOLD)),
         )
 
-    def keep(self, wanted: Collection[OrderList]) -> None:
+    def keep(self, wanted: Collection[Place]) -> None:
         """Only the lists of these places matter now; that another cannot be read is reported no longer."""
         for place in self._unread.keys() - set(wanted):
             del self._unread[place]
 
-    def may_ask(self, place: OrderList, *, spare: int = 0) -> bool:
+    def may_ask(self, place: Place, *, spare: int = 0) -> bool:
         """Whether the pace lets us ask for this account's orders now, with `spare` more questions right after."""
         return not self._pace(TODAY, place.account).wait_us(self._clock.t_us() - spare * INTERVAL_US)
 
-    async def today(self, place: OrderList, *, is_fresh: bool) -> tuple[OrderRow, ...] | None:
+    async def today(self, place: Place, *, is_fresh: bool) -> tuple[OrderRow, ...] | None:
         """Today's orders and those still at work. `is_fresh`: the broker is asked, not the daemon's cache."""
         return await self._ask(TODAY, place, {"refresh_cache": True} if is_fresh else {})
 
-    async def history(self, place: OrderList) -> tuple[OrderRow, ...] | None:
+    async def history(self, place: Place) -> tuple[OrderRow, ...] | None:
         """Orders that are over. If our clock is behind the broker's, the broker's time counts, so that none is missed.
 
         How far it is behind say the newest order that was listed, and `t`, which was never set back. A daemon that has
@@ -80,7 +80,7 @@ class Lists:
             return None
         return rows
 
-    async def _ask(self, path: str, place: OrderList, more: dict[str, object]) -> tuple[OrderRow, ...] | None:
+    async def _ask(self, path: str, place: Place, more: dict[str, object]) -> tuple[OrderRow, ...] | None:
         now_us, pace = self._clock.t_us(), self._pace(path, place.account)
         if pace.wait_us(now_us):
             return None
@@ -100,7 +100,7 @@ class Lists:
         self._look_at_clocks(rows or ())
         return rows
 
-    def _note_unread(self, place: OrderList, *, is_read: bool) -> None:
+    def _note_unread(self, place: Place, *, is_read: bool) -> None:
         if is_read:
             self._unread.pop(place, None)
         else:

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from guard.intent import order_of
 from guard.limits import NOBODY, Amounts, Holder, State, Step, find_order
 from guard.terms import OrderNames, made_at, stamp_of
-from guard.tracking.places import OrderList
+from guard.tracking.places import Place
 from guard.upstream.orderlist import OrderRow
 from guard.upstream.reconcile import UnknownOrder, candidates, find_new
 
@@ -30,7 +30,7 @@ class ListSnapshot(Struct):
     remembers, and not (`is_fresh`) what the broker says.
     """
 
-    place: OrderList
+    place: Place
     doubts: dict[str, Step]
     at_us: int = 0
     names: list[str] = field(default_factory=list)

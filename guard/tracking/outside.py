@@ -20,7 +20,7 @@ from guard.policy.notation import ledger_units
 from guard.terms import STAMP, OrderNames, OrderType, PlaceOrder, Refusal
 from guard.tracking.apply import MANUAL
 from guard.tracking.listsnapshot import ListSnapshot, sought_of
-from guard.tracking.places import OrderList
+from guard.tracking.places import Place
 from guard.tracking.scribe import SOURCE, Scribe
 from guard.upstream.orderlist import OrderRow
 from guard.upstream.reconcile import CREATED_SLACK, UnknownOrder, may_be
@@ -36,7 +36,7 @@ class Outside:
 
     def __init__(self, scribe: Scribe) -> None:
         self._scribe = scribe
-        self._back: dict[OrderList, dict[str, int]] = {}
+        self._back: dict[Place, dict[str, int]] = {}
         self._imported = {holder.id for holder in scribe.state.holders.values() if holder.key == NOBODY}
 
     def learn(self, asked: ListSnapshot) -> list[str]:
@@ -91,7 +91,7 @@ class Outside:
         holder = None if stamped is None else state.holders.get(stamped)
         return holder is not None and (holder.by_ex is None or row.order_id_ex is None)
 
-    def _note(self, row: OrderRow, place: OrderList) -> tuple[str, ...]:
+    def _note(self, row: OrderRow, place: Place) -> tuple[str, ...]:
         """Records the row; returns the decision under which it was imported, if it was."""
         desk, account = self._scribe.desk, place.account
         if row.remark is not None and row.remark.startswith(STAMP):
@@ -136,7 +136,7 @@ def _waits_for(one: UnknownOrder, row: OrderRow) -> bool:
     return row.created is None or row.created >= one.since - CREATED_SLACK or may_be(one, row)
 
 
-def _terms(row: OrderRow, place: OrderList) -> PlaceOrder | None:
+def _terms(row: OrderRow, place: Place) -> PlaceOrder | None:
     """The row as an order to place; None if it is of a kind that the guard does not know."""
     if row.order_type is None:
         return None

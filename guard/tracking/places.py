@@ -16,7 +16,7 @@ KINDS_MAX: Final = 10_000  # kinds of orders whose place is remembered
 _NOT_LIVE: Final = frozenset({"sent", "unknown"})
 
 
-class OrderList(Struct, frozen=True):
+class Place(Struct, frozen=True):
     """One list of the daemon's. `jp_acc_type` as the order named it."""
 
     account: Account
@@ -41,10 +41,10 @@ class Places:
     """Maps orders to places, computed once for orders that are alike. Equal places are one object."""
 
     def __init__(self) -> None:
-        self._of: dict[int, tuple[About, OrderList]] = {}  # by what they are about, which is nearly always one object
-        self._one: dict[OrderList, OrderList] = {}
+        self._of: dict[int, tuple[About, Place]] = {}  # by what they are about, which is nearly always one object
+        self._one: dict[Place, Place] = {}
 
-    def of(self, holder: Holder) -> OrderList:
+    def of(self, holder: Holder) -> Place:
         """The place where the daemon lists the order."""
         about = holder.about
         known = self._of.get(id(about))
@@ -62,38 +62,38 @@ class Places:
         """For how many kinds of orders the place is known."""
         return len(self._of)
 
-    def one(self, place: OrderList) -> OrderList:
+    def one(self, place: Place) -> Place:
         """The one object for this place."""
         if len(self._one) > PLACES_MAX:
             self._one.clear()
             self._of.clear()
         return self._one.setdefault(place, place)
 
-    async def wanted(self, state: State) -> dict[OrderList, list[Step]]:
+    async def wanted(self, state: State) -> dict[Place, list[Step]]:
         """Every place where something is looked for, with its steps in doubt.
 
         An order that ends meanwhile is looked for once more.
         """
-        live: dict[int, OrderList] = {}
+        live: dict[int, Place] = {}
         async for holders in in_slices(state.holders.values()):
             places = [self.of(holder) for holder in holders if holder.status not in _NOT_LIVE]
             live.update({id(place): place for place in places})
-        found: dict[OrderList, list[Step]] = {place: [] for place in live.values()}
+        found: dict[Place, list[Step]] = {place: [] for place in live.values()}
         for step in state.steps.values():
             at = None if step.status == "sent" else self._of_step(state, step)
             if at is not None:
                 found.setdefault(at, []).append(step)
         return found
 
-    def _of_step(self, state: State, step: Step) -> OrderList | None:
+    def _of_step(self, state: State, step: Step) -> Place | None:
         holder = state.holders.get(step.holder or step.of or "")
         if holder is not None:
             return self.of(holder)
         return None if step.account is None or not step.order else self._place(step.account, step.order)
 
-    def _place(self, account: Account, body: bytes) -> OrderList:
+    def _place(self, account: Account, body: bytes) -> Place:
         header = msgspec.json.decode(body, type=_Body).c2s.header
-        return self.one(OrderList(account, header.trd_market, header.jp_acc_type))
+        return self.one(Place(account, header.trd_market, header.jp_acc_type))
 
 
 class CancelTarget(Struct, frozen=True):

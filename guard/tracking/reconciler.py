@@ -19,7 +19,7 @@ from guard.tracking.late import Late
 from guard.tracking.lists import Lists
 from guard.tracking.listsnapshot import ListSnapshot
 from guard.tracking.outside import Outside
-from guard.tracking.places import OrderList, Places
+from guard.tracking.places import Place, Places
 from guard.tracking.scribe import POSITIONS, SOURCE, Scribe
 from guard.tracking.slices import in_slices
 from guard.tracking.tracks import Tracks
@@ -52,10 +52,10 @@ class Reconciler:
         self._tracks = Tracks(self._scribe, self._doubts)
         self._outside = Outside(self._scribe)
         self._late = Late(self._scribe, self._places)
-        self._asked_us: dict[OrderList, int] = {}
-        self._since_us: dict[OrderList, int] = {}
-        self._looked_us: dict[OrderList, int] = {}
-        self._lacking: set[OrderList] = set()
+        self._asked_us: dict[Place, int] = {}
+        self._since_us: dict[Place, int] = {}
+        self._looked_us: dict[Place, int] = {}
+        self._lacking: set[Place] = set()
         self._idle_us = self._desk.clock.t_us() + IDLE_EVERY_US
         self._turn = asyncio.Lock()
         self._poked: set[Account] = set()
@@ -91,7 +91,7 @@ class Reconciler:
 
         Not if it was asked for a moment ago, nor if that left no quota for the lists of live orders.
         """
-        place = self._places.one(OrderList(account, trd_market, jp_acc_type))
+        place = self._places.one(Place(account, trd_market, jp_acc_type))
         if self._desk.clock.t_us() - self._looked_us.get(place, -LOOKED_US) < LOOKED_US:
             return
         with contextlib.suppress(TimeoutError):
@@ -112,7 +112,7 @@ class Reconciler:
             else Disabled(row.qty, row.price, row.aux_price, row.trail_value, row.trail_spread)
         )
 
-    def held(self, account: Account, trd_market: int, shown: Mapping[str, str]) -> None:  # noqa: ARG002 - as it is told
+    def note_positions(self, trd_market: int, shown: Mapping[str, str]) -> None:
         """Notes the currencies in which positions were shown."""
         self._note_currencies(trd_market, shown, source=POSITIONS)
 
@@ -148,7 +148,7 @@ class Reconciler:
         self._since_us = {place: at_us for place, at_us in self._since_us.items() if place in wanted}
         self._lacking &= wanted.keys()
         self._lists.keep(wanted)
-        due: dict[Account, list[tuple[OrderList, list[Step]]]] = {}
+        due: dict[Account, list[tuple[Place, list[Step]]]] = {}
         for place, doubts in wanted.items():
             if self._is_due(place, doubts):
                 due.setdefault(place.account, []).append((place, doubts))
@@ -160,7 +160,7 @@ class Reconciler:
         await self._tracks.keep(self._is_live)
         await asyncio.gather(self._idle(wanted), *(self._account(places) for places in due.values()))
 
-    async def _wanted(self) -> dict[OrderList, list[Step]]:
+    async def _wanted(self) -> dict[Place, list[Step]]:
         """Every place to look at, with its steps in doubt."""
         wanted = await self._places.wanted(self._desk.state)
         late = map(self._places.one, self._late.places())
@@ -169,7 +169,7 @@ class Reconciler:
     def _is_live(self, name: str) -> bool:
         return name in self._desk.state.holders or name in self._desk.state.steps
 
-    async def _idle(self, wanted: Mapping[OrderList, list[Step]]) -> None:
+    async def _idle(self, wanted: Mapping[Place, list[Step]]) -> None:
         """Idle accounts, which are still asked now and then, one market each: somebody may trade elsewhere."""
         now_us = self._desk.clock.t_us()
         if now_us < self._idle_us:
@@ -177,7 +177,7 @@ class Reconciler:
         self._idle_us = now_us + IDLE_EVERY_US
         rows = await self._desk.accounts.rows()
         for row in () if isinstance(rows, Missing) else rows:
-            places = [self._places.one(OrderList(row.account, market)) for market in row.markets]
+            places = [self._places.one(Place(row.account, market)) for market in row.markets]
             place = min(
                 (each for each in places if each not in wanted),
                 key=lambda each: self._looked_us.get(each, 0),
@@ -195,7 +195,7 @@ class Reconciler:
         due = (place for place, at_us in asked.items() if at_us <= last_us or place.account in poked)
         return not any(map(self._lists.may_ask, due))
 
-    def _is_due(self, place: OrderList, doubts: list[Step]) -> bool:
+    def _is_due(self, place: Place, doubts: list[Step]) -> bool:
         now_us = self._desk.clock.t_us()
         asked_us = self._asked_us.get(place)
         due_us = (self._since_us.setdefault(place, now_us) if asked_us is None else asked_us) + LIVE_EVERY_US
@@ -205,13 +205,13 @@ class Reconciler:
             due_us = min(due_us, first_us if is_new else (asked_us or 0) + DOUBT_EVERY_US)
         return now_us >= due_us or place.account in self._poked
 
-    async def _account(self, places: Iterable[tuple[OrderList, list[Step]]]) -> None:
+    async def _account(self, places: Iterable[tuple[Place, list[Step]]]) -> None:
         """The place asked longest ago goes first: the pace lets one through, and no market may starve."""
         for place, doubts in sorted(places, key=lambda each: self._asked_us.get(each[0], 0)):
             if self._lists.may_ask(place):
                 await self._look(place, doubts)
 
-    async def _look(self, place: OrderList, doubts: list[Step], *, is_fresh: bool = False) -> None:
+    async def _look(self, place: Place, doubts: list[Step], *, is_fresh: bool = False) -> None:
         self._asked_us[place] = self._looked_us[place] = self._desk.clock.t_us()
         self._poked.discard(place.account)
         asked = await self._asked(place, doubts)
@@ -249,7 +249,7 @@ class Reconciler:
             except JournalFault as fault:
                 _log.error("not_reconciled", why=str(fault))
 
-    async def _asked(self, place: OrderList, doubts: list[Step]) -> ListSnapshot:
+    async def _asked(self, place: Place, doubts: list[Step]) -> ListSnapshot:
         """What there is when the question is asked. An order that changes later has other terms, and is left alone."""
         asked = ListSnapshot(place, {step.id: step for step in doubts})
         async for holders in in_slices(self._desk.state.holders.values()):

@@ -26,7 +26,7 @@ LAG: Final = timedelta(minutes=1)  # by which a list may be behind what it is as
 UNSEEN_AFTER: Final = timedelta(days=1)
 UNSEEN_TOLD: Final = 5
 OVER_AFTER: Final = timedelta(days=14)  # a day order can wait through a holiday; no market closes for so long
-IDLE_AFTER_US: Final = 5_000_000  # how long a disabled order has been shown so until it counts as one that rests
+RESTS_AFTER_US: Final = 5_000_000  # how long a disabled order has been shown so until it counts as one that rests
 _log = structlog.get_logger("guard")
 
 
@@ -50,7 +50,7 @@ class Tracks:
         self._begun_us = scribe.desk.clock.t_us()
         self._listed: dict[str, int] = {}
         self._imported: dict[str, int] = {}
-        self._idle: dict[str, DisabledOrder] = {}
+        self._disabled: dict[str, DisabledOrder] = {}
         self._unseen: dict[str, int] = {}
 
     def concerns(self) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ class Tracks:
 
     async def keep(self, is_live: Callable[[str], bool]) -> None:
         """Forgets orders that are no longer live."""
-        for seen in (self._listed, self._imported, self._idle, self._unseen):
+        for seen in (self._listed, self._imported, self._disabled, self._unseen):
             async for names in in_slices(seen):
                 for name in names:
                     if not is_live(name):
@@ -81,7 +81,7 @@ class Tracks:
 
     def disabled(self, name: str) -> OrderRow | None:
         """The order's row, if the last list showed it disabled."""
-        seen = self._idle.get(name)
+        seen = self._disabled.get(name)
         return None if seen is None else seen.row
 
     async def learn(self, asked: ListSnapshot) -> None:
@@ -102,7 +102,7 @@ class Tracks:
         if row is not None:
             at = filled_at(self._scribe.desk.clock, holder, row, listed_us=self._listed.get(name))
             self._doubts.is_back(name)
-            self._follow(holder, row, at=at, is_idle=self._is_idle(holder, row, asked))
+            self._follow(holder, row, at=at, is_resting=self._is_resting(holder, row, asked))
             self._listed[name] = asked.at_us  # not where what it shows could not be put on record
         elif self._doubts.is_gone(name, asked, since_us=self._shown_us(name)):
             self._vanish(holder)
@@ -136,21 +136,21 @@ class Tracks:
 
     # ------------------------------------------------------------ ours
 
-    def _is_idle(self, holder: Holder, row: OrderRow, asked: ListSnapshot) -> bool:
+    def _is_resting(self, holder: Holder, row: OrderRow, asked: ListSnapshot) -> bool:
         """It has been shown disabled on its present terms for a while: a list may lag behind an ENABLE."""
         if row.status is not Status.DISABLED:
-            self._idle.pop(holder.id, None)
+            self._disabled.pop(holder.id, None)
             return False
-        seen = self._idle.get(holder.id)
+        seen = self._disabled.get(holder.id)
         if seen is None or seen.terms is not holder.claimed:
-            since_us = asked.at_us - (IDLE_AFTER_US if seen is None and _rests(holder) else 0)
-            seen = self._idle[holder.id] = DisabledOrder(holder.claimed, since_us, row)
+            since_us = asked.at_us - (RESTS_AFTER_US if seen is None and _rests(holder) else 0)
+            seen = self._disabled[holder.id] = DisabledOrder(holder.claimed, since_us, row)
         seen.row = row
-        return asked.at_us - seen.since_us >= IDLE_AFTER_US
+        return asked.at_us - seen.since_us >= RESTS_AFTER_US
 
-    def _follow(self, holder: Holder, row: OrderRow, *, at: datetime, is_idle: bool) -> None:
+    def _follow(self, holder: Holder, row: OrderRow, *, at: datetime, is_resting: bool) -> None:
         desk, fills = self._scribe.desk, fills_of(holder, row)
-        progress = progress_of(holder, row, fills, at=at, is_over=row.status.is_over, is_idle=is_idle)
+        progress = progress_of(holder, row, fills, at=at, is_over=row.status.is_over, is_resting=is_resting)
         held = dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
         amounts = targets(wholes(holder), held, progress, market=holder.market)
         known = desk.recent.get(holder.id)
@@ -196,7 +196,7 @@ def fills_of(holder: Holder, row: OrderRow) -> Fills:
 
 
 def progress_of(
-    holder: Holder, row: OrderRow, fills: Fills, *, at: datetime, is_over: bool, is_idle: bool = False
+    holder: Holder, row: OrderRow, fills: Fills, *, at: datetime, is_over: bool, is_resting: bool = False
 ) -> FillProgress:
     """How far the order has come, which decides what its counters hold; its last fill was at `at`."""
     qty, paid = fills.qty, fills.paid
@@ -207,7 +207,7 @@ def progress_of(
         price=row.price,
         average=None if paid is None or not qty else Fraction(paid) / Fraction(qty),
         is_over=is_over,
-        is_idle=is_idle,
+        is_resting=is_resting,
         accepted=_accepted(holder),
     )
 

@@ -15,7 +15,7 @@ from guard.simulator.faults import Reset
 from guard.simulator.orders import Status
 from guard.terms import EPOCH, LEDGER_UNIT, Outcome, Verdict
 from guard.tracking import slices
-from guard.tracking.places import OrderList
+from guard.tracking.places import Place
 from tests.support.guards import OPEN_POLICY, operate, record, said
 from tests.support.scripted_daemon import Talk, scripted
 from tests.support.stage import TRADING, again, code_of, decision_of, is_passed, stage
@@ -369,7 +369,7 @@ async def test_a_large_book_is_looked_through_only_when_a_list_may_be_asked(
         account = next(iter(scene.guard.desk.state.holders.values())).account
         looks, wanted = 0, scene.guard.reconciler._places.wanted
 
-        async def counted(state: State) -> dict[OrderList, list[Step]]:
+        async def counted(state: State) -> dict[Place, list[Step]]:
             nonlocal looks
             looks += 1
             return await wanted(state)

@@ -5,7 +5,7 @@ from typing import Any
 
 from guard.terms import Account, Answer, Env, Failure, Outbound
 from guard.tracking.lists import BURST, HISTORY, HISTORY_BURST, STATE, TODAY, Lists
-from guard.tracking.places import OrderList
+from guard.tracking.places import Place
 from tests.support.clock import ManualClock
 
 HERE = Account(Env.REAL, 7)
@@ -34,8 +34,8 @@ async def test_a_list_is_asked_for_by_environment_account_market_and_kind_of_acc
     """A Japanese order is listed under the kind of account that it named; only a fresh list is the broker's word."""
     daemon = Told()
     lists = Lists(daemon, ManualClock())
-    assert await lists.today(OrderList(HERE, 1), is_fresh=False) == ()
-    assert await lists.today(OrderList(HERE, 15, 2), is_fresh=True) == ()
+    assert await lists.today(Place(HERE, 1), is_fresh=False) == ()
+    assert await lists.today(Place(HERE, 15, 2), is_fresh=True) == ()
 
     plain = {"trd_env": 1, "acc_id": 7}
     assert daemon.c2s(TODAY) == [
@@ -48,7 +48,7 @@ async def test_each_list_is_asked_at_its_own_pace() -> None:
     """Out of turn nothing is asked and nothing is known; another account has a pace of its own."""
     daemon = Told()
     lists = Lists(daemon, ManualClock())
-    place, other = OrderList(HERE, 1), OrderList(Account(Env.SIMULATE, 7), 1)
+    place, other = Place(HERE, 1), Place(Account(Env.SIMULATE, 7), 1)
     assert [await lists.today(place, is_fresh=True) for _ in range(BURST + 1)] == [()] * BURST + [None]
     assert [await lists.history(place) for _ in range(HISTORY_BURST + 1)] == [()] * HISTORY_BURST + [None]
     assert (len(daemon.c2s(TODAY)), len(daemon.c2s(HISTORY))) == (BURST, HISTORY_BURST)
@@ -57,7 +57,7 @@ async def test_each_list_is_asked_at_its_own_pace() -> None:
 
 async def test_only_todays_list_that_was_answered_and_cannot_be_read_is_told() -> None:
     """Earlier orders hold nothing, and of a daemon that does not answer other words are told."""
-    daemon, clock, place = Told(), ManualClock(), OrderList(HERE, 1)
+    daemon, clock, place = Told(), ManualClock(), Place(HERE, 1)
     lists = Lists(daemon, clock)
     daemon.answers |= {HISTORY: GARBAGE, TODAY: Failure("timeout", "late", is_sent=True)}
     assert await lists.history(place) is None

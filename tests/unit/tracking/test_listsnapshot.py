@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from guard.limits import State, note_order_ids, reserve, settle
 from guard.terms import Outcome, Verdict, stamp_of
 from guard.tracking.listsnapshot import ListSnapshot
-from guard.tracking.places import OrderList
+from guard.tracking.places import Place
 from guard.tracking.slices import SLICE
 from guard.upstream.orderlist import OrderRow, Status
 from tests.support.ledger import REAL, accepted, new_order, sums
@@ -27,7 +27,7 @@ def test_an_order_that_both_lists_have_is_there_once_with_the_word_of_today() ->
     done = {"status": Status.FILLED_ALL}
     new, old, numbered = row("1", "new"), row("2", "old"), row("3", "numbered")
     new, old = replace(new, order_id_ex="A"), replace(old, order_id_ex="B")
-    asked = ListSnapshot(OrderList(REAL, 1), {}, today=(replace(new, **done), replace(numbered, **done)))
+    asked = ListSnapshot(Place(REAL, 1), {}, today=(replace(new, **done), replace(numbered, **done)))
     asked.earlier = (new, old, numbered)
     assert asked.rows == (replace(new, **done), replace(numbered, **done), old)
 
@@ -38,7 +38,7 @@ def test_an_order_is_known_by_its_stamp_until_it_has_an_id() -> None:
     for name, said in (("named", accepted("1", None)), ("nameless", NAMELESS), ("late", NAMELESS), ("told", NAMELESS)):
         reserve(state, new_order(name, sums("count", "n", 1)), t_us=0)
         settle(state, name, said, t_us=0)
-    asked = ListSnapshot(OrderList(REAL, 1), {})
+    asked = ListSnapshot(Place(REAL, 1), {})
     asked.note(state.holders[name] for name in ("named", "nameless", "late"))
     asked.note((state.holders["told"],))
     note_order_ids(state, state.holders["late"], order_id="3", order_id_ex=None)
@@ -73,7 +73,7 @@ def test_of_a_large_book_no_slice_lays_out_more_than_a_part_anew() -> None:
     for name in names:
         reserve(state, new_order(name, sums("count", "n", 1)), t_us=0)
         settle(state, name, accepted(name, None), t_us=0)
-    asked, moved = ListSnapshot(OrderList(REAL, 1), {}), list[int]()
+    asked, moved = ListSnapshot(Place(REAL, 1), {}), list[int]()
     for first in range(0, len(names), SLICE):
         before = tables(asked)
         asked.note(state.holders[name] for name in names[first : first + SLICE])
