@@ -9,7 +9,7 @@ from collections import OrderedDict
 from guard.stream.session import Frame
 
 
-class SendQueue:
+class Backlog:
     """Frames that wait, oldest first. `unsent_bytes` is what they amount to."""
 
     __slots__ = ("_events", "_waiting", "unsent_bytes")

@@ -17,7 +17,7 @@ from websockets.protocol import SEND_EOF, State
 from websockets.server import ServerProtocol
 
 from guard.server import UpgradedProtocol
-from guard.stream.backlog import SendQueue
+from guard.stream.backlog import Backlog
 from guard.stream.bounds import StreamBounds
 from guard.stream.ending import LINGER_S, End, Ending
 from guard.stream.session import NOTHING, CallerView, Frame
@@ -88,7 +88,7 @@ class CallerSocket(UpgradedProtocol):
         self._asked_s: float | None = None
         self._controls = 0
         self._is_full = False
-        self._backlog: SendQueue | None = None
+        self._backlog: Backlog | None = None
         self._cut: asyncio.TimerHandle | None = None
         # No extensions, no subprotocols: what a caller offers of them is declined by not being answered.
         self._frames = ServerProtocol(max_size=bounds.message_bytes_max)
@@ -146,7 +146,7 @@ class CallerSocket(UpgradedProtocol):
         if self.stage is not Stage.OPEN:
             return
         if self._backlog is None:
-            self._backlog = SendQueue()
+            self._backlog = Backlog()
         conflated = sum([self._backlog.put(frame) for frame in frames])
         if conflated:
             self._observer.tally("conflated", conflated)

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from guard.stream.backlog import SendQueue
+from guard.stream.backlog import Backlog
 from guard.stream.session import Frame, Slot
 from tests.support.stream import pushed
 
@@ -25,7 +25,7 @@ def put(model: list[Frame], frame: Frame) -> bool:
 @given(steps=steps)
 def test_events_all_come_in_order_and_snapshots_as_their_newest(steps: list[tuple[Slot | None, bytes] | int]) -> None:
     """Whatever is put and taken: the same frames in the same order as the model, and the same number of bytes."""
-    backlog, model = SendQueue(), list[Frame]()
+    backlog, model = Backlog(), list[Frame]()
     for step in steps:
         if isinstance(step, tuple):
             frame = pushed(step[1], step[0])
