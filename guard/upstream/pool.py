@@ -39,22 +39,22 @@ def urgency_of(request: Outbound) -> Urgency:
     return Urgency.TRADE if request.is_trade else Urgency.OTHER
 
 
-Waiter = asyncio.Future[bool]
+SlotWaiter = asyncio.Future[bool]
 
 
 class WaitQueue:
     """The requests of one urgency that wait: a queue for each owner, owners served in turn; `count` of them in all."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, deque[Waiter]] = {}
+        self._queues: dict[str, deque[SlotWaiter]] = {}
         self.count = 0
 
-    def append(self, waiter: Waiter, owner: str) -> None:
+    def append(self, waiter: SlotWaiter, owner: str) -> None:
         """Adds it behind the others of its owner."""
         self._queues.setdefault(owner, deque()).append(waiter)
         self.count += 1
 
-    def popleft(self) -> Waiter:
+    def popleft(self) -> SlotWaiter:
         """Takes the first of the owner whose turn it is, and moves that owner to the end."""
         owner = next(iter(self._queues))
         queue = self._queues.pop(owner)
@@ -64,15 +64,15 @@ class WaitQueue:
             self._queues[owner] = queue
         return waiter
 
-    def give_way(self, owner: str) -> Waiter | None:
+    def give_way(self, owner: str) -> SlotWaiter | None:
         """Takes out the latest of the owner with most waiting; None if `owner` would have as many."""
-        longest: deque[Waiter] = max(self._queues.values(), key=len, default=deque())
+        longest: deque[SlotWaiter] = max(self._queues.values(), key=len, default=deque())
         if len(longest) < len(self._queues.get(owner, ())) + 2:
             return None
         self.count -= 1
         return longest.pop()
 
-    def remove(self, waiter: Waiter, owner: str) -> None:
+    def remove(self, waiter: SlotWaiter, owner: str) -> None:
         """Takes it out, if it is still there."""
         queue = self._queues.get(owner, deque())
         if waiter in queue:
@@ -117,7 +117,7 @@ class RequestSlots:
                 return _TOO_MANY
             if not last.done():
                 last.set_result(False)
-        waiter: Waiter = asyncio.get_running_loop().create_future()
+        waiter: SlotWaiter = asyncio.get_running_loop().create_future()
         line.append(waiter, owner)
         self._is_waited_for = True
         try:
@@ -157,7 +157,7 @@ class RequestSlots:
         """Why a waiting request was given no slot."""
         return _CLOSED if self._is_closed else _TOO_MANY
 
-    def _withdraw(self, waiter: Waiter, line: WaitQueue, owner: str) -> None:
+    def _withdraw(self, waiter: SlotWaiter, line: WaitQueue, owner: str) -> None:
         # The slot may have been given in the very turn in which its owner gave up.
         if waiter.done() and not waiter.cancelled() and waiter.result():
             self.give_back()

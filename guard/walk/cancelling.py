@@ -146,9 +146,7 @@ class Cancelling:
         while (holder := self._desk.state.holders.get(target.of)) is not None:
             header = order_of(holder.order).header
             intent = CancelOrder(header, holder.order_id, holder.order_id_ex)
-            requester = self._requester(target) or next(
-                iter(target.requesters.values())
-            )  # none may: the refusal says why
+            requester = self._requester(target) or next(iter(target.requesters.values()))  # none may: it is told why
             visit, situation = self._visit(requester, ONE), _situation(intent, holder.account, holder)
             wait_s = self._wait_s(visit, situation)
             if not wait_s:

@@ -35,7 +35,7 @@ class RefusalGroup(NamedTuple):
     code: str | None = None
 
 
-Reading = tuple[str, str]
+ReadGroup = tuple[str, str]
 """A key ("" without one), and the endpoint that it reads."""
 
 
@@ -51,7 +51,7 @@ class Floods:
         self._refusals = Tally(SECOND_US, places_max=PLACES_MAX, other=RefusalGroup("other"), tell=self._denied)
         self._strangers = Tally(SECOND_US, places_max=SOURCES_MAX, other=RefusalGroup("other"), tell=self._denied)
         self._visits = Tally(SECOND_US, places_max=SOURCES_MAX, other=RefusalGroup("other"), tell=lambda *_: None)
-        self.reads: Tally[Reading] = Tally(
+        self.reads: Tally[ReadGroup] = Tally(
             MINUTE_US, places_max=READS_PLACES_MAX, other=("other", "other"), tell=self._accessed
         )
 
@@ -79,7 +79,7 @@ class Floods:
         if extra > 0:
             self._write("denied", Denied(second=timestamp(began_us), count=extra, **place._asdict()))
 
-    def _accessed(self, place: Reading, began_us: int, count: int) -> None:
+    def _accessed(self, place: ReadGroup, began_us: int, count: int) -> None:
         key, endpoint = place
         self._write("access", Access(minute=timestamp(began_us), count=count, key=key, endpoint=endpoint))
 

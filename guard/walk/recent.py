@@ -84,9 +84,8 @@ class Recent:
     """
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, RecentDecision] = (
-            OrderedDict()
-        )  # a plain dict takes ever longer to find its first entry
+        # A plain dict takes ever longer to find its first entry.
+        self._known: OrderedDict[str, RecentDecision] = OrderedDict()
         self.passed = Passed(RECENT_MAX)
 
     def put(self, known: RecentDecision) -> None:

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from guard.terms import Failure, Outbound
 from guard.upstream.connection import DaemonConnection
-from guard.upstream.pool import TRADE_IDLE_MAX_S, IdleConnections, RequestSlots, Urgency, Waiter, WaitQueue, urgency_of
+from guard.upstream.pool import (
+    TRADE_IDLE_MAX_S,
+    IdleConnections,
+    RequestSlots,
+    SlotWaiter,
+    Urgency,
+    WaitQueue,
+    urgency_of,
+)
 
 CANCEL, TRADE, OTHER = Urgency.CANCEL, Urgency.TRADE, Urgency.OTHER
 
@@ -169,10 +177,10 @@ async def test_no_owner_fills_a_line_against_others() -> None:
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["", "a", "b"])), max_size=40))
 async def test_a_line_serves_everybody_once(steps: list[tuple[bool, str]]) -> None:
     """Against a model: each owner in its own order, no owner twice while another waits, nobody lost."""
-    line, model = WaitQueue(), dict[str, list[Waiter]]()
+    line, model = WaitQueue(), dict[str, list[SlotWaiter]]()
     for is_coming, owner in steps:
         if is_coming:
-            waiter: Waiter = asyncio.get_running_loop().create_future()
+            waiter: SlotWaiter = asyncio.get_running_loop().create_future()
             line.append(waiter, owner)
             model.setdefault(owner, []).append(waiter)
         elif model.get(owner):
