@@ -125,9 +125,9 @@ class Facts:
         self.fills = 0
         self.noted: Counter[str] = Counter()  # of all that is listed, also of what is not shown
 
-    def take(self, views: Iterable[FoundRecord]) -> None:
+    def take(self, records: Iterable[FoundRecord]) -> None:
         """Counts every record of the time asked for. What settles an earlier doubt counts with the doubt."""
-        for line, members in views:
+        for line, members in records:
             self.begins = self.begins or (line.seq, line.ts)
             if (self.since and line.ts < self.since) or (self.until and line.ts >= self.until):
                 continue

@@ -42,7 +42,7 @@ _JOINED: Final = "LEFT JOIN narrow d ON r.type <> 'decision' AND d.type = 'decis
 class Found(NamedTuple):
     """The records of one search, in order, how many meet the query altogether, and how many lines were no records."""
 
-    views: Iterator[FoundRecord]
+    records: Iterator[FoundRecord]
     total: int
     skipped: int
 

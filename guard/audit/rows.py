@@ -37,9 +37,9 @@ class RecordRow(NamedTuple):
     message: str
 
 
-def row(view: FoundRecord) -> RecordRow:
+def row(record: FoundRecord) -> RecordRow:
     """The columns of one record."""
-    line, members = view
+    line, members = record
     return RecordRow(
         time=plain(line.ts[:23].replace("T", " ")),
         seq=str(line.seq),

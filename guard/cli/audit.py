@@ -31,7 +31,7 @@ from guard.cli.times import Since, Until, since_until
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.journal.entries import RECORDS
-from guard.journal.search import FoundRecord, Query, Views, follow, search
+from guard.journal.search import FoundRecord, Query, RecordReader, follow, search
 from guard.markets import whole_code
 
 OUTCOMES: Final = ("allow", "refuse", "accepted", "refused", "unknown", "not_sent")
@@ -101,10 +101,10 @@ def search_record(
     )
     found = _found(directory(state, config), query, limit=limit)
     if as_json:
-        for view in found.views:  # one after the other: a whole year fits no memory
-            _write(view.line.raw)
+        for record in found.records:  # one after the other: a whole year fits no memory
+            _write(record.line.raw)
     else:
-        _print(found.views)
+        _print(found.records)
     if not found.total:
         typer.echo("no record matches", err=True)
     if 0 < limit < found.total:
@@ -136,14 +136,14 @@ def _found(state: Path, query: Query, *, limit: int) -> Found:
         with progress("searching") as bar, Engine(bar) as engine:
             return find(engine, state, query, limit=limit)
     except NoEngine as why:
-        views, started_s = Views(), time.monotonic()
+        reader, started_s = RecordReader(), time.monotonic()
         kept, total = deque[FoundRecord](maxlen=limit or None), 0
-        for view in search(state, query, views=views):
+        for record in search(state, query, reader=reader):
             total += 1
-            kept.append(view)
+            kept.append(record)
         if why.is_missing and time.monotonic() - started_s > _SLOW_S:
             typer.echo(f"(it took {time.monotonic() - started_s:.0f} s; faster, and with export: {INSTALL})", err=True)
-        return Found(iter(kept), total, views.skipped)
+        return Found(iter(kept), total, reader.skipped)
 
 
 @app.command("export")
@@ -189,26 +189,26 @@ def tail_record(
     as_json: AsJson = False,
 ) -> None:
     """Show the last records; --json prints the lines exactly as written."""
-    views = Views()
+    reader = RecordReader()
 
     def pause() -> bool:
         if is_following:
             time.sleep(_PAUSE_S)
         return is_following
 
-    def emit(view: FoundRecord) -> None:
+    def emit(record: FoundRecord) -> None:
         try:
-            _write(view.line.raw) if as_json else typer.echo(_line(row(view)))
+            _write(record.line.raw) if as_json else typer.echo(_line(row(record)))
         except BrokenPipeError:  # whoever reads has seen enough; it is not the record that cannot be read
             raise typer.Exit(1) from None
         except OSError as error:
             raise JournalFault(f"standard output: cannot be written: {error.strerror}") from error
 
     try:
-        follow(directory(state, config), last=last, views=views, emit=emit, pause=pause)
+        follow(directory(state, config), last=last, reader=reader, emit=emit, pause=pause)
     except KeyboardInterrupt:
         raise typer.Exit from None
-    _tell_skipped(views.skipped)
+    _tell_skipped(reader.skipped)
 
 
 def _refuse(name: str, message: str) -> NoReturn:
@@ -229,9 +229,9 @@ def _amount(name: str, text: str | None) -> tuple[Decimal | None, str | None]:
     return found, currency.strip().upper() or None
 
 
-def _print(views: Iterable[FoundRecord]) -> None:
+def _print(records: Iterable[FoundRecord]) -> None:
     """A table; where the terminal is too narrow for it, the lines of `tail`."""
-    console, rows = of_tables(), [row(view) for view in views]
+    console, rows = of_tables(), [row(record) for record in records]
     table = Table(*_HEADS, header_style="bold", box=None, pad_edge=False)
     for one in rows:
         table.add_row(*map(Text, one))

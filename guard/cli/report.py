@@ -21,7 +21,7 @@ from guard.clock import SystemClock
 from guard.errors import JournalFault
 from guard.journal import read_lines, timestamp
 from guard.journal.configstore import ConfigStore
-from guard.journal.search import Views
+from guard.journal.search import RecordReader
 from guard.policy import PolicySet
 from guard.policy.diff import compare
 from guard.replay.kept import set_of, told
@@ -47,9 +47,9 @@ def report_record(
     """
     where = directory(state, config)
     begins, ends = since_until(since, until)
-    facts, views = Facts(begins, ends), Views()
+    facts, reader = Facts(begins, ends), RecordReader()
     with progress("reading") as bar:
-        facts.take(views.read(counted(where, read_lines(where), bar)))
+        facts.take(reader.read(counted(where, read_lines(where), bar)))
     found = examined(where, vkey, held)
     keys = tuple(verifier.vkey for verifier in verifiers_of(where, vkey))
     data = ReportData(

@@ -54,15 +54,15 @@ class Query(Struct, frozen=True, kw_only=True):
     currency: str | None = None
 
 
-class Views:
-    """Turns lines into views. `skipped` counts the lines that are no records, apart from a torn last one."""
+class RecordReader:
+    """Reads lines as records. `skipped` counts the lines that are no records, apart from a torn last one."""
 
     def __init__(self) -> None:
         self.skipped = 0
         self._decisions: OrderedDict[str, dict[str, object]] = OrderedDict()
 
     def read(self, lines: Iterable[bytes]) -> Iterator[FoundRecord]:
-        """A view of every whole line that is a record."""
+        """Every whole line that is a record."""
         for raw in lines:
             if not raw.endswith(b"\n"):
                 continue
@@ -96,7 +96,7 @@ def moment(text: str, *, now: datetime) -> str:
     return timestamp(us_of(then))
 
 
-def search(state: Path, query: Query, *, views: Views) -> Iterator[FoundRecord]:
+def search(state: Path, query: Query, *, reader: RecordReader) -> Iterator[FoundRecord]:
     """Every record that meets the whole query, in order.
 
     With `order`, first all decisions that a record connects with that order id are found, then all records of those:
@@ -105,29 +105,31 @@ def search(state: Path, query: Query, *, views: Views) -> Iterator[FoundRecord]:
     decisions = frozenset[str]()
     if query.order is not None:
         needle = msgspec.json.encode(query.order)[1:-1]  # a line without these bytes need not be read as JSON
-        decisions = _decisions_of(query.order, Views().read(line for line in read_lines(state) if needle in line))
-    for view in views.read(read_lines(state)):
-        if _matches(query, view, decisions):
-            yield view
+        decisions = _decisions_of(
+            query.order, RecordReader().read(line for line in read_lines(state) if needle in line)
+        )
+    for record in reader.read(read_lines(state)):
+        if _matches(query, record, decisions):
+            yield record
 
 
 def follow(
-    state: Path, *, last: int, views: Views, emit: Callable[[FoundRecord], None], pause: Callable[[], bool]
+    state: Path, *, last: int, reader: RecordReader, emit: Callable[[FoundRecord], None], pause: Callable[[], bool]
 ) -> None:
     """Emits the last records, then each new one; ends once `pause`, called at the end of the record, returns False."""
     waiting: deque[FoundRecord] = deque(maxlen=last)
 
     def at_end(_: object) -> bool:
         nonlocal waiting
-        for view in waiting:
-            emit(view)
+        for record in waiting:
+            emit(record)
         waiting = deque()
         return pause()
 
-    for view in views.read(read_lines(state, first=_first_segment(state, last), wait=at_end)):
-        waiting.append(view)
-    for view in waiting:
-        emit(view)
+    for record in reader.read(read_lines(state, first=_first_segment(state, last), wait=at_end)):
+        waiting.append(record)
+    for record in waiting:
+        emit(record)
 
 
 def _first_segment(state: Path, records: int) -> int:
@@ -141,9 +143,9 @@ def _first_segment(state: Path, records: int) -> int:
 # ---------------------------------------------------------------- matching
 
 
-def _decisions_of(order_id: str, views: Iterator[FoundRecord]) -> frozenset[str]:
+def _decisions_of(order_id: str, records: Iterator[FoundRecord]) -> frozenset[str]:
     found: set[str] = set()
-    for _, members in views:
+    for _, members in records:
         body = members.get("order")
         told = body if isinstance(body, dict) else {}
         inner = told.get("c2s")
@@ -157,8 +159,8 @@ def _ids(members: Mapping[str, object]) -> set[str]:
     return {str(members[name]) for name in ("id", "decision", "of") if members.get(name) is not None}
 
 
-def _matches(query: Query, view: FoundRecord, decisions: frozenset[str]) -> bool:
-    line, members = view
+def _matches(query: Query, record: FoundRecord, decisions: frozenset[str]) -> bool:
+    line, members = record
     if line.type not in query.types if query.types else line.type == STATE_TYPE:
         return False
     if (query.since is not None and line.ts < query.since) or (query.until is not None and line.ts >= query.until):

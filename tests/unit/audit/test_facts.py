@@ -13,7 +13,7 @@ from guard.audit.events import outcomes, policies
 from guard.audit.facts import LISTED_MAX, Facts, decimal, named
 from guard.audit.sections import limits, refused
 from guard.journal import Line, read_lines
-from guard.journal.search import FoundRecord, Views
+from guard.journal.search import FoundRecord, RecordReader
 from tests.support.reviewed import reviewed
 
 DAYS = 3
@@ -29,7 +29,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def facts_of(state: Path, since: str | None = None, until: str | None = None) -> Facts:
     """All of it, or a part."""
     facts = Facts(since, until)
-    facts.take(Views().read(read_lines(state)))
+    facts.take(RecordReader().read(read_lines(state)))
     return facts
 
 
@@ -122,7 +122,7 @@ def test_what_was_accepted_of_orders_is_told_without_cancels() -> None:
         {"seq": 4, "ts": "2026-11-02T09", "type": "outcome", "decision": "2", "verdict": "accepted"},
     ]
     facts = Facts()
-    facts.take(Views().read(json.dumps(line | {"prev": "0" * 64}).encode() + b"\n" for line in lines))
+    facts.take(RecordReader().read(json.dumps(line | {"prev": "0" * 64}).encode() + b"\n" for line in lines))
 
     assert (facts.effects["order_new_allow"], facts.outcomes["accepted"], facts.order_outcomes["accepted"]) == (1, 2, 1)
 
@@ -212,7 +212,7 @@ def test_a_report_over_pruned_days_says_that_it_lacks_them(state: Path) -> None:
     ts = json.loads(lines[0])["ts"]
     for since, is_told in ((None, True), ("2020-01-01T00:00:00.000000Z", True), (ts, False)):
         facts = Facts(since)
-        facts.take(Views().read(lines))
+        facts.take(RecordReader().read(lines))
         told = [sentence for _, sentence, where in findings(facts) if where == "proof"]
         assert told == [f"Records 1 to 20 are pruned: what was before {ts[:19]}Z is not in this report"] * is_told
     assert not [one for one in findings(facts_of(state)) if "pruned" in one[1]]

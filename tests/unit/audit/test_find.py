@@ -14,7 +14,7 @@ from guard.audit.find import find
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.journal import Journal, read_lines
-from guard.journal.search import Query, Views, search
+from guard.journal.search import Query, RecordReader, search
 from guard.terms import Reason
 from tests.support.clock import ManualClock
 from tests.support.journal import decision, file_of
@@ -52,13 +52,13 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_both_searches_find_the_same(state: Path, asked: dict[str, object]) -> None:
     """Every filter: the same records in the same order, the same columns inherited, the same count."""
     query = Query(**asked)  # type: ignore[arg-type]
-    plain = list(search(state, query, views=Views()))
+    plain = list(search(state, query, reader=RecordReader()))
     with Engine() as engine:
         found = find(engine, state, query, limit=0)
-        views = list(found.views)
+        records = list(found.records)
 
-    assert [view.line.raw for view in views] == [view.line.raw for view in plain]
-    assert [dict(view.members) for view in views] == [dict(view.members) for view in plain]
+    assert [record.line.raw for record in records] == [record.line.raw for record in plain]
+    assert [dict(record.members) for record in records] == [dict(record.members) for record in plain]
     assert (found.total, found.skipped) == (len(plain), 0)
 
 
@@ -72,18 +72,18 @@ def test_a_policy_in_shadow_is_found_by_what_it_would_have_refused(tmp_path: Pat
     journal.shut()
 
     query = Query(policy="small")
-    assert [view.members["id"] for view in search(state, query, views=Views())] == ["01B"]
+    assert [record.members["id"] for record in search(state, query, reader=RecordReader())] == ["01B"]
     with Engine() as engine:
-        assert [view.members["id"] for view in find(engine, state, query, limit=0).views] == ["01B"]
+        assert [record.members["id"] for record in find(engine, state, query, limit=0).records] == ["01B"]
 
 
 def test_a_limit_gives_the_last_and_the_count_of_all(state: Path) -> None:
     """As a person sees them: in order, the last at the end."""
-    plain = list(search(state, Query(key="bot-pairs"), views=Views()))
+    plain = list(search(state, Query(key="bot-pairs"), reader=RecordReader()))
     with Engine() as engine:
         found = find(engine, state, Query(key="bot-pairs"), limit=3)
 
-        assert [view.line.seq for view in found.views] == [view.line.seq for view in plain[-3:]]
+        assert [record.line.seq for record in found.records] == [record.line.seq for record in plain[-3:]]
         assert found.total == len(plain) > 3
 
 
@@ -98,7 +98,7 @@ def test_a_spoiled_line_is_counted_and_a_torn_one_is_not(tmp_path: Path) -> None
     with Engine() as engine:
         found = find(engine, state, Query(), limit=0)
 
-        assert [view.line.raw + b"\n" for view in found.views] == whole
+        assert [record.line.raw + b"\n" for record in found.records] == whole
         assert (found.total, found.skipped) == (len(whole), 3)
 
 
@@ -145,7 +145,7 @@ def test_a_guard_that_writes_meanwhile_disturbs_nothing(tmp_path: Path) -> None:
             if n % 50 == 0:
                 with Engine() as engine:
                     found = find(engine, state, Query(), limit=0)
-                    seqs = [view.line.seq for view in found.views]
+                    seqs = [record.line.seq for record in found.records]
                     assert seqs == list(range(1, len(seqs) + 1))
     finally:
         journal.shut()
@@ -172,4 +172,4 @@ def test_a_segment_that_is_deleted_meanwhile_is_told(tmp_path: Path) -> None:
             return found
 
     with Late() as engine, pytest.raises(JournalFault, match=r"00000001.jsonl: was deleted .* run it again"):
-        list(find(engine, state, Query(), limit=0).views)
+        list(find(engine, state, Query(), limit=0).records)

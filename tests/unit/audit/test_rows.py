@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from guard.audit.rows import RecordRow, row
 from guard.journal.entries import RECORDS
-from guard.journal.search import Views
+from guard.journal.search import RecordReader
 from tests.support.journal import decision, outcome, refusal
 
 ORDER: Final = {"c2s": {"trd_side": 2, "order_type": 1, "qty": 100, "price": 300.5}}
@@ -28,7 +28,7 @@ def shown(type_: str, members: object) -> RecordRow:
     """The row of a record with these members."""
     held = msgspec.to_builtins(members) if isinstance(members, Struct) else members
     line = {"seq": 7, "ts": "2026-11-22T12:00:00.000000Z", "type": type_, **held, "prev": ""}  # type: ignore[dict-item]
-    return row(next(Views().read([json.dumps(line).encode() + b"\n"])))
+    return row(next(RecordReader().read([json.dumps(line).encode() + b"\n"])))
 
 
 def test_a_decision_tells_who_asked_for_what_and_how_to_ask_on() -> None:
@@ -174,4 +174,4 @@ def test_foreign_text_in_a_record_cannot_move_the_cursor() -> None:
         rb'{"seq":1,"ts":"\u001b[2J","type":"x\u001b","key":"\u001b]0;","message":"\u001b[31m\r\n","prev":""}' + b"\n"
     )
 
-    assert not any("\x1b" in part or "\n" in part for part in row(next(Views().read([line]))))
+    assert not any("\x1b" in part or "\n" in part for part in row(next(RecordReader().read([line]))))

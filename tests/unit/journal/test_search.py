@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from guard.codes import Code
 from guard.journal import Journal, JournalBounds, Snapshot
-from guard.journal.search import FoundRecord, Query, Views, follow, moment, search
+from guard.journal.search import FoundRecord, Query, RecordReader, follow, moment, search
 from guard.terms import Money, Valuation, Verdict
 from tests.support.clock import ManualClock
 from tests.support.journal import decision, file_of, outcome, refusal
@@ -51,7 +51,7 @@ def state(tmp_path: Path, clock: ManualClock) -> Path:
 
 def found(state: Path, **query: object) -> list[int]:
     """The seqs that a query finds; seq 1 is the segment's, so record n of the fixture has n + 1."""
-    return [view.line.seq for view in search(state, Query(**query), views=Views())]  # type: ignore[arg-type]
+    return [record.line.seq for record in search(state, Query(**query), reader=RecordReader())]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -127,21 +127,21 @@ def test_lines_that_are_no_records_are_counted_and_passed_over(state: Path) -> N
     """A damaged line hides nothing behind it; a line that is being written is none."""
     whole = file_of(state).read_bytes().splitlines(keepends=True)
     file_of(state).write_bytes(b"".join([*whole[:3], b"{}\n", *whole[3:], b'{"seq":']))
-    views = Views()
+    reader = RecordReader()
 
-    assert len(list(search(state, Query(), views=views))) == len(whole)
-    assert views.skipped == 1
+    assert len(list(search(state, Query(), reader=reader))) == len(whole)
+    assert reader.skipped == 1
 
 
 def test_decisions_are_remembered_for_a_while_only() -> None:
     """A long record does not fill the memory."""
-    views = Views()
-    views._decisions.update((str(n), {"key": "old"}) for n in range(20_000))
+    reader = RecordReader()
+    reader._decisions.update((str(n), {"key": "old"}) for n in range(20_000))
     lines = [b'{"seq":1,"ts":"","type":"decision","id":"new","key":"k","prev":""}\n']
 
-    assert next(views.read(lines)).members["key"] == "k"
-    assert len(views._decisions) == 20_000
-    assert "0" not in views._decisions
+    assert next(reader.read(lines)).members["key"] == "k"
+    assert len(reader._decisions) == 20_000
+    assert "0" not in reader._decisions
 
 
 # ---------------------------------------------------------------- follow
@@ -150,8 +150,8 @@ def test_decisions_are_remembered_for_a_while_only() -> None:
 def followed(state: Path, last: int, pause: Callable[[], bool]) -> list[int]:
     """The seqs that are emitted."""
     seen: list[FoundRecord] = []
-    follow(state, last=last, views=Views(), emit=seen.append, pause=pause)
-    return [view.line.seq for view in seen]
+    follow(state, last=last, reader=RecordReader(), emit=seen.append, pause=pause)
+    return [record.line.seq for record in seen]
 
 
 @pytest.mark.parametrize(("last", "seqs"), [(0, []), (2, [10, 11]), (100, list(range(1, 12)))])
@@ -197,7 +197,7 @@ def test_parts_of_snapshots_are_found_by_their_name_only(tmp_path: Path, clock: 
     journal.shut()
 
     def found(query: Query) -> list[str]:
-        return [view.line.type for view in search(tmp_path / "state", query, views=Views())]
+        return [record.line.type for record in search(tmp_path / "state", query, reader=RecordReader())]
 
     assert found(Query()) == ["segment", "decision"]
     assert found(Query(types=frozenset({"snapshot"}))) == ["snapshot"]
