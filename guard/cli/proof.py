@@ -20,7 +20,7 @@ from guard.errors import GuardFault, JournalFault, SettingsFault
 from guard.journal import Disk, Journal, read_lines, signingkey
 from guard.journal.checkpoints import checkpoints_path, read_notes
 from guard.journal.configstore import ConfigStore
-from guard.journal.examine import Claimed, Finding, examine
+from guard.journal.examine import Finding, KeptNote, examine
 from guard.journal.note import Verifier, split
 from guard.journal.proof import find, prove, prove_growth
 from guard.journal.segments import no_journal, segment_numbers
@@ -192,12 +192,12 @@ def examined(state: Path, vkey: Path | None, held: Path | None) -> VerifyReport:
 def _examined(state: Path, vkey: Path | None, held: Path | None) -> VerifyReport:
     verifiers = _verifiers(state, vkey)
     # Checkpoints first: a guard that runs meanwhile makes the record longer than they say, never shorter.
-    beside = _claims(checkpoints_path(state))
-    claims = [*beside, *(() if held is None else _held(held))]
+    beside = _kept_beside(checkpoints_path(state))
+    notes = [*beside, *(() if held is None else _held(held))]
     named = NamedHashes()
     with progress("verifying") as bar:
         lines = named.in_passing(read_lines(state, wait=_Patience()))
-        finding = examine(counted(state, lines, bar), claims, verifiers)
+        finding = examine(counted(state, lines, bar), notes, verifiers)
     if not beside and held is not None and finding.result in {"ok", "torn"}:
         doubt = f"cannot verify: {checkpoints_path(state)} {_NONE_BESIDE}"
         finding = msgspec.structs.replace(finding, result="cannot_verify", message=doubt)
@@ -236,17 +236,17 @@ def _verifiers(state: Path, vkey: Path | None) -> list[Verifier]:
         raise JournalFault(f"{path}: no verifier key: {error}") from error
 
 
-def _claims(path: Path) -> list[Claimed]:
+def _kept_beside(path: Path) -> list[KeptNote]:
     try:
         notes = read_notes(path)
     except FileNotFoundError:
         return []
     except OSError as error:
         raise JournalFault(f"{path}: cannot be read: {error.strerror}") from error
-    return [Claimed(note, str(path)) for note in notes]
+    return [KeptNote(note, str(path)) for note in notes]
 
 
-def _held(path: Path) -> list[Claimed]:
+def _held(path: Path) -> list[KeptNote]:
     """What was kept elsewhere; read once, as it may come through a pipe."""
     try:
         notes = split(read_given(path).decode("utf-8", "replace"))[0]
@@ -254,7 +254,7 @@ def _held(path: Path) -> list[Claimed]:
         raise JournalFault(f"{path}: cannot be read: {why(error)}") from error
     if not notes:
         raise JournalFault(f"{path}: holds no checkpoint")
-    return [Claimed(note, str(path)) for note in notes]
+    return [KeptNote(note, str(path)) for note in notes]
 
 
 class _Patience:

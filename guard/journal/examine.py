@@ -7,6 +7,7 @@ for it, and the next checkpoint vouches for that.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import chain
 from typing import Final, Literal
 
@@ -23,7 +24,7 @@ Result = Literal["ok", "edited", "shorter", "cannot_verify", "torn"]
 _TYPES: Final = frozenset({"segment", "vkey", "prune"})
 
 
-class Claimed(Struct, frozen=True):
+class KeptNote(Struct, frozen=True):
     """A note that somebody kept: its text, and where it was found."""
 
     note: str
@@ -67,38 +68,38 @@ class _Reading(Struct):
     keys: list[Vkey] = field(default_factory=list)
 
 
-def examine(lines: Iterable[bytes], claims: Sequence[Claimed], verifiers: Sequence[Verifier]) -> Finding:
+def examine(lines: Iterable[bytes], kept_notes: Sequence[KeptNote], verifiers: Sequence[Verifier]) -> Finding:
     """Reads all lines, newline included, and holds them against the notes; never raises for what it finds there."""
-    notes, spoiled = _parsed(claims)
+    notes, spoiled = _parsed(kept_notes)
     read = _Reading(frozenset(checkpoint.head.size for _, _, checkpoint in notes))
     try:
         _gather(read, lines)
     except BrokenChain as broken:
         read.fault = broken
     trusted = _trusted(verifiers, read.keys)
-    heads: list[tuple[Claimed, TreeHead]] = []
-    for claim, note, checkpoint in notes:
+    heads: list[tuple[KeptNote, TreeHead]] = []
+    for kept_note, note, checkpoint in notes:
         try:
             signers = note.signers(trusted)
         except NoteError as error:
-            spoiled.append(f"{claim.source}: {error}")
+            spoiled.append(f"{kept_note.source}: {error}")
             continue
         if any(signer.name == checkpoint.origin for signer in signers):
-            heads.append((claim, checkpoint.head))
-    return _judged(read, heads, spoiled=spoiled, claims=claims)
+            heads.append((kept_note, checkpoint.head))
+    return _judged(read, heads, spoiled=spoiled, kept_notes=kept_notes)
 
 
 # ---------------------------------------------------------------- reading
 
 
-def _parsed(claims: Sequence[Claimed]) -> tuple[list[tuple[Claimed, Note, Checkpoint]], list[str]]:
+def _parsed(kept_notes: Sequence[KeptNote]) -> tuple[list[tuple[KeptNote, Note, Checkpoint]], list[str]]:
     found, spoiled = [], []
-    for claim in claims:
+    for kept_note in kept_notes:
         try:
-            note = Note.read(claim.note)
-            found.append((claim, note, Checkpoint.read(note.text)))
+            note = Note.read(kept_note.note)
+            found.append((kept_note, note, Checkpoint.read(note.text)))
         except NoteError as error:
-            spoiled.append(f"{claim.source}: {error}")
+            spoiled.append(f"{kept_note.source}: {error}")
     return found, spoiled
 
 
@@ -164,50 +165,54 @@ def _trusted(verifiers: Sequence[Verifier], records: Sequence[Vkey]) -> set[Veri
 
 
 def _judged(
-    read: _Reading, heads: list[tuple[Claimed, TreeHead]], *, spoiled: list[str], claims: Sequence[Claimed]
+    read: _Reading, heads: list[tuple[KeptNote, TreeHead]], *, spoiled: list[str], kept_notes: Sequence[KeptNote]
 ) -> Finding:
-    here = [(claim, head) for claim, head in heads if read.begin <= head.size <= read.tree.size]
-    wrong = [(claim, head) for claim, head in here if read.roots.get(head.size) != head.root]
-    right = [head.size for claim, head in here if read.roots.get(head.size) == head.root]
-    beyond = [(claim, head) for claim, head in heads if head.size > read.tree.size]
-    signed = max(right, default=None)
-
-    def found(result: Result, message: str, *, bad: int | None = None, fits: int | None = None) -> Finding:
-        line = read.line
-        return Finding(
-            result=result,
-            message=message,
-            records=read.tree.size,
-            head=digest(line.raw) if line is not None else "",
-            root=read.tree.root().hex(),
-            first_seq=read.begin + 1,
-            first_bad_seq=bad,
-            first_ts=read.first_ts,
-            last_ts=line.ts if line is not None else None,
-            signed=signed,
-            fits_until=fits,
-        )
-
+    here = [(kept_note, head) for kept_note, head in heads if read.begin <= head.size <= read.tree.size]
+    wrong = [(kept_note, head) for kept_note, head in here if read.roots.get(head.size) != head.root]
+    right = [head.size for kept_note, head in here if read.roots.get(head.size) == head.root]
+    beyond = [(kept_note, head) for kept_note, head in heads if head.size > read.tree.size]
+    found = partial(_found, read, signed=max(right, default=None))
     fault, missing = read.fault, _missing(read)
     if fault is not None and not fault.is_torn:
         return found("edited", f"EDITED: {fault}; first bad seq {fault.seq}", bad=fault.seq)
     if missing is not None:
         return found("edited", f"EDITED: {missing}; first bad seq 1", bad=1)
     if wrong:
-        claim, head = min(wrong, key=lambda one: one[1].size)
+        kept_note, head = min(wrong, key=lambda one: one[1].size)
         fits = max((size for size in right if size < head.size), default=read.begin)
-        return found("edited", _rewritten(claim, head, fits), bad=head.size, fits=fits)
+        return found("edited", _rewritten(kept_note, head, fits), bad=head.size, fits=fits)
     if beyond:
-        claim, head = max(beyond, key=lambda one: one[1].size)
-        message = f"SHORTER: {read.tree.size} records, but {claim.source} has a checkpoint over {head.size}"
+        kept_note, head = max(beyond, key=lambda one: one[1].size)
+        message = f"SHORTER: {read.tree.size} records, but {kept_note.source} has a checkpoint over {head.size}"
         return found("shorter", f"{message}: the last {head.size - read.tree.size} were cut off")
-    doubt = _doubt(heads, spoiled, claims) or (None if right else "no checkpoint is over records that are still there")
+    doubt = _doubt(heads, spoiled, kept_notes) or (
+        None if right else "no checkpoint is over records that are still there"
+    )
     if doubt is not None:
         return found("cannot_verify", f"cannot verify: {doubt}")
     if fault is not None:
         message = f"torn tail: after {read.tree.size} good records the last line is not whole"
         return found("torn", f"{message}; the next start sets it aside", bad=fault.seq)
-    return found("ok", f"ok: {read.tree.size} records, {signed} of them under a signed checkpoint")
+    return found("ok", f"ok: {read.tree.size} records, {max(right)} of them under a signed checkpoint")
+
+
+def _found(
+    read: _Reading, result: Result, message: str, *, signed: int | None, bad: int | None = None, fits: int | None = None
+) -> Finding:
+    line = read.line
+    return Finding(
+        result=result,
+        message=message,
+        records=read.tree.size,
+        head=digest(line.raw) if line is not None else "",
+        root=read.tree.root().hex(),
+        first_seq=read.begin + 1,
+        first_bad_seq=bad,
+        first_ts=read.first_ts,
+        last_ts=line.ts if line is not None else None,
+        signed=signed,
+        fits_until=fits,
+    )
 
 
 def _missing(read: _Reading) -> str | None:
@@ -223,22 +228,22 @@ def _missing(read: _Reading) -> str | None:
     return None
 
 
-def _rewritten(claim: Claimed, head: TreeHead, fits: int) -> str:
+def _rewritten(kept_note: KeptNote, head: TreeHead, fits: int) -> str:
     since = "" if fits == 0 else f", and the first {fits} are"
     where = f"record {head.size}" if fits + 1 == head.size else f"one of {fits + 1} to {head.size}"
     more = "" if fits + 1 == head.size else "; checkpoints from the operational log, as --held, tell it closer"
     return (
-        f"EDITED: the first {head.size} records are not those that a checkpoint in {claim.source} signed{since}; "
+        f"EDITED: the first {head.size} records are not those that a checkpoint in {kept_note.source} signed{since}; "
         f"the chain is whole, so it was computed anew; first bad seq: {where}{more}"
     )
 
 
-def _doubt(heads: list[tuple[Claimed, TreeHead]], spoiled: list[str], claims: Sequence[Claimed]) -> str | None:
+def _doubt(heads: list[tuple[KeptNote, TreeHead]], spoiled: list[str], kept_notes: Sequence[KeptNote]) -> str | None:
     """Why nothing can be said; None where something can."""
     if spoiled:
         return "; ".join(spoiled)
-    known = {claim.source for claim, _ in heads}
-    unknown = [source for source in dict.fromkeys(claim.source for claim in claims) if source not in known]
+    known = {kept_note.source for kept_note, _ in heads}
+    unknown = [source for source in dict.fromkeys(kept_note.source for kept_note in kept_notes) if source not in known]
     if unknown:
         return f"no checkpoint in {', '.join(unknown)} is signed by a key that is trusted here"
     return None if heads else "there is no checkpoint"

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from guard.journal import RECORDS, offline
-from guard.journal.examine import Claimed, examine
+from guard.journal.examine import KeptNote, examine
 from guard.journal.tree import leaf
 from tests.support import vectors
 from tests.support.signed import OWN
@@ -79,7 +79,7 @@ def test_the_guard_accepts_the_pages_example() -> None:
     """And so does the command's own reading."""
     lines = [line + b"\n" for line in vectors.lines()]
 
-    assert examine(lines, [Claimed(BLOCKS[2], "page")], [OWN.verifier]).result == "ok"
+    assert examine(lines, [KeptNote(BLOCKS[2], "page")], [OWN.verifier]).result == "ok"
 
 
 def test_the_gaps_are_pointed_to() -> None:

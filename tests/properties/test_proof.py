@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.journal.entries import Vkey
-from guard.journal.examine import Claimed, examine
+from guard.journal.examine import KeptNote, examine
 from guard.journal.note import Checkpoint, Note, NoteError, Verifier, sign, split
 from guard.journal.succession import related
 from guard.journal.tree import Tree, TreeHead, consistency, inclusion, is_consistent, leaf, root_of_inclusion, roots
@@ -110,7 +110,7 @@ def test_any_lines_and_notes_have_a_finding(data: st.DataObject) -> None:
             | st.builds(record_like, st.just(at + 1), KINDS, MEMBERS)
         )
         lines[at] = junk if junk.endswith(b"\n") or data.draw(st.booleans()) else junk + b"\n"
-    notes = [Claimed(data.draw(TEXT), "junk")] if data.draw(st.booleans()) else []
+    notes = [KeptNote(data.draw(TEXT), "junk")] if data.draw(st.booleans()) else []
 
     found = examine(lines, [LOG.signed(), *notes], [OWN.verifier])
     if lines != LOG.lines:

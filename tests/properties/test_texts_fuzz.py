@@ -15,7 +15,7 @@ from msgspec.structs import fields
 
 from guard.errors import JournalFault
 from guard.journal import Line
-from guard.journal.examine import Claimed, Finding, examine
+from guard.journal.examine import Finding, KeptNote, examine
 from guard.journal.note import Checkpoint, Note, NoteError, Signer, Verifier, sign, split
 from guard.journal.record import decode
 from guard.journal.tree import TreeHead
@@ -187,7 +187,7 @@ def test_any_line_folds_or_is_a_journal_fault(text: str) -> None:
 def test_any_record_and_any_checkpoint_have_a_finding(lines: list[str], claim: str) -> None:
     """Verification ends with one of its results for whatever lies in the directory."""
     raw = [(line.replace("\n", " ") + "\n").encode("utf-8", "surrogatepass") for line in lines]
-    found = examine(iter(raw), [Claimed(claim, "held")], [SIGNER.verifier])
+    found = examine(iter(raw), [KeptNote(claim, "held")], [SIGNER.verifier])
     assert isinstance(found, Finding)
     assert msgspec.json.encode(found.message)
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from guard.journal import Journal, read_lines
 from guard.journal.checkpoints import checkpoints_path, read_notes
-from guard.journal.examine import Claimed, examine
+from guard.journal.examine import KeptNote, examine
 from guard.journal.note import Checkpoint, Signer, Verifier, sign
 from guard.journal.recordend import RecordEnd, appended
 from guard.journal.tree import Tree, TreeHead, leaf
@@ -48,10 +48,10 @@ class Log:
         """The tree of the first lines."""
         return self._trees[size]
 
-    def signed(self, size: int | None = None, *, by: tuple[Signer, ...] = (OWN,), source: str = "here") -> Claimed:
+    def signed(self, size: int | None = None, *, by: tuple[Signer, ...] = (OWN,), source: str = "here") -> KeptNote:
         """A checkpoint over the first lines, or all."""
         tree = self.tree(len(self.lines) if size is None else size)
-        return Claimed(sign(Checkpoint(by[0].name, TreeHead(tree.size, tree.root())).text, by), source)
+        return KeptNote(sign(Checkpoint(by[0].name, TreeHead(tree.size, tree.root())).text, by), source)
 
     def begins(self) -> list[int]:
         """The seq of each segment's first record."""
@@ -70,6 +70,6 @@ def signed_state(state: Path) -> Path:
 
 def verdict(state: Path) -> str:
     """What a full reading of the directory finds, with its own key and checkpoints."""
-    claims = [Claimed(note, "checkpoints") for note in read_notes(checkpoints_path(state))]
+    notes = [KeptNote(note, "checkpoints") for note in read_notes(checkpoints_path(state))]
     verifier = Verifier.read((state / "journal.vkey").read_text())
-    return examine(read_lines(state), claims, [verifier]).result
+    return examine(read_lines(state), notes, [verifier]).result

@@ -6,7 +6,7 @@ import pytest
 
 from guard.journal.chain import digest
 from guard.journal.entries import Prune, Segment
-from guard.journal.examine import Claimed, Finding, examine
+from guard.journal.examine import Finding, KeptNote, examine
 from guard.journal.note import NoteError, Signer, Verifier
 from guard.journal.record import decode, encode
 from guard.journal.succession import introduction, related
@@ -16,15 +16,15 @@ from tests.support.signed import FOREIGN, NEXT, OWN, Log
 KEYS = [OWN.verifier]
 LOG = Log().fill(200)
 LINES = LOG.lines
-CLAIMS = [LOG.signed()]
+NOTES = [LOG.signed()]
 
 
-def found(lines: list[bytes], claims: list[Claimed] | None = None, keys: list[Verifier] | None = None) -> Finding:
+def found(lines: list[bytes], notes: list[KeptNote] | None = None, keys: list[Verifier] | None = None) -> Finding:
     """The finding on lines as a file would give them."""
     joined = b"".join(lines)
     again = [line + b"\n" for line in joined.split(b"\n")[:-1]]
     rest = joined.rsplit(b"\n", 1)[-1]
-    return examine(again + ([rest] if rest else []), CLAIMS if claims is None else claims, keys or KEYS)
+    return examine(again + ([rest] if rest else []), NOTES if notes is None else notes, keys or KEYS)
 
 
 def rewritten(log: Log, seq: int) -> list[bytes]:
@@ -57,9 +57,9 @@ def test_a_signed_record_is_ok() -> None:
 
 def test_every_checkpoint_ever_signed_fits() -> None:
     """Hourly ones, and those that were kept elsewhere."""
-    claims = [LOG.signed(size) for size in range(1, len(LINES) + 1, 7)]
+    notes = [LOG.signed(size) for size in range(1, len(LINES) + 1, 7)]
 
-    assert found(LINES, claims).result == "ok"
+    assert found(LINES, notes).result == "ok"
     assert found(LINES, [LOG.signed(0), LOG.signed(3)]).signed == 3
 
 
@@ -85,14 +85,14 @@ def test_a_flipped_byte_in_any_line_is_found_with_its_seq(part: int) -> None:
 def test_every_byte_of_a_record_is_guarded() -> None:
     """Each byte of a few segments in turn, another bit each time: never unseen, and named but for the last line."""
     log = Log(segment_bytes_max=1500).fill(16)
-    lines, claims = log.lines, [log.signed()]
+    lines, notes = log.lines, [log.signed()]
     for at, line in enumerate(lines):
         for place in range(len(line)):
             bad = bytearray(line)
             bad[place] ^= 1 << (at + place) % 8
             told, _, rest = b"".join((bytes(bad), *lines[at + 1 : at + 2])).rpartition(b"\n")
             again = [part + b"\n" for part in told.split(b"\n")] + ([rest] if rest else [])
-            finding = examine([*lines[:at], *again, *lines[at + 2 :]], claims, KEYS)
+            finding = examine([*lines[:at], *again, *lines[at + 2 :]], notes, KEYS)
             if at == len(lines) - 1:
                 assert finding.result in {"edited", "shorter"}, place
             else:
@@ -173,7 +173,7 @@ def test_a_cut_tail_is_shorter_than_the_checkpoint(cut: int) -> None:
     finding = found(LINES[:-cut])
 
     assert (finding.result, finding.records) == ("shorter", len(LINES) - cut)
-    assert found([], CLAIMS).result == "shorter"
+    assert found([], NOTES).result == "shorter"
 
 
 def test_a_held_checkpoint_shows_a_cut_that_the_owner_hid() -> None:
@@ -199,14 +199,14 @@ def test_a_checkpoint_of_another_key_counts_for_nothing() -> None:
     """Neither against the record nor for it."""
     wrong = Log().fill(5)
 
-    assert found(LINES, [*CLAIMS, wrong.signed(by=(FOREIGN,))]).result == "ok"
+    assert found(LINES, [*NOTES, wrong.signed(by=(FOREIGN,))]).result == "ok"
     assert found(LINES, [LOG.signed(by=(FOREIGN,))]).result == "cannot_verify"
     assert found(LINES, []).result == "cannot_verify"
 
 
 def test_a_held_checkpoint_of_another_key_cannot_be_compared() -> None:
     """Saying ok would say too much."""
-    finding = found(LINES, [*CLAIMS, LOG.signed(by=(FOREIGN,), source="held.txt")])
+    finding = found(LINES, [*NOTES, LOG.signed(by=(FOREIGN,), source="held.txt")])
 
     assert finding.result == "cannot_verify"
     assert "held.txt" in finding.message
@@ -222,9 +222,9 @@ def test_a_held_checkpoint_of_another_key_cannot_be_compared() -> None:
 )
 def test_a_checkpoint_that_was_tampered_with_is_no_verdict(spoil: Callable[[str], str]) -> None:
     """Somebody changed the evidence: that is said, and nothing else."""
-    claim = LOG.signed()
+    note = LOG.signed()
 
-    assert found(LINES, [Claimed(spoil(claim.note), "here")]).result == "cannot_verify"
+    assert found(LINES, [KeptNote(spoil(note.note), "here")]).result == "cannot_verify"
 
 
 def test_an_edit_is_told_also_without_a_key() -> None:
@@ -248,10 +248,10 @@ def test_a_key_that_follows_is_trusted_through_the_record() -> None:
     log = Log().fill(10)
     log.add("vkey", introduction(NEXT, OWN))
     log.fill(10)
-    claims = [log.signed(5), log.signed(by=(NEXT,))]
+    notes = [log.signed(5), log.signed(by=(NEXT,))]
 
-    assert found(log.lines, claims, [OWN.verifier]).result == "ok"
-    assert found(log.lines, claims, [NEXT.verifier]).result == "ok"
+    assert found(log.lines, notes, [OWN.verifier]).result == "ok"
+    assert found(log.lines, notes, [NEXT.verifier]).result == "ok"
     assert found(log.lines, [log.signed(by=(NEXT,))], [FOREIGN.verifier]).result == "cannot_verify"
 
 
