@@ -25,7 +25,7 @@ from guard.policychange import PolicyChangeState
 from guard.recovery.readback import Recovered, fold_all, recover
 from guard.walk.recent import RecentDecision
 
-RECENT_MAX: Final = 2_000  # decisions that callers may still ask for after a start; the record has them all
+RECENT_KEPT_MAX: Final = 2_000  # decisions that callers may still ask for after a start; the record has them all
 _RECENT_IN_A_PART: Final = 50
 NOT_KNOWN: Final = (
     "records 1 to {} are gone, and no snapshot of them that is kept can be read by this version: put back a copy of "
@@ -71,7 +71,7 @@ def parts(found: Recovered) -> Iterator[bytes]:
     told = (policy_change.pending, policy_change.temporary, policy_change.expired)
     counted = found.config_sha256, found.is_lost
     yield encode(Basics(found.t_us, found.policy_sha256, found.vkey, found.is_crashed, *told, *counted))
-    known = iter(found.recent.latest(RECENT_MAX))
+    known = iter(found.recent.latest(RECENT_KEPT_MAX))
     while some := tuple(islice(known, _RECENT_IN_A_PART)):
         yield encode(Recents(some))
     for begun in found.begun.parts:
@@ -140,7 +140,7 @@ def main(state: Path, segment: int) -> None:
     out.flush()
 
 
-def read_back(state: Path) -> None:
+def tell_last_run(state: Path) -> None:
     """Prints behind which record the last run stands that can be put together; 0 where there is none."""
     sys.stdout.write(f"{next((run.at_seq for _, run in readable(state)), 0)}\n")
 
@@ -150,4 +150,4 @@ if __name__ == "__main__":
     if segment:
         main(Path(state), int(segment[0]))
     else:
-        read_back(Path(state))
+        tell_last_run(Path(state))

@@ -14,7 +14,7 @@ from guard.journal import Policy as PolicyRecord
 from guard.journal.segments import first_line, segment_numbers
 from guard.journal.statedir import journal_dir
 from guard.recovery.readback import Recovered, fold_record, recover
-from guard.recovery.snapshots import RECENT_MAX, main, parts, put_together, resume
+from guard.recovery.snapshots import RECENT_KEPT_MAX, main, parts, put_together, resume
 from guard.terms import Claim, Verdict
 from guard.walk.recent import RecentDecision
 from tests.support.clock import ManualClock
@@ -248,10 +248,10 @@ def test_parts_of_a_change_that_never_came_are_forgotten(between: Counters | Sta
 def test_of_recent_decisions_the_latest_are_kept() -> None:
     """Bounded, in small parts, oldest first."""
     found = Recovered()
-    for number in range(RECENT_MAX + 10):
+    for number in range(RECENT_KEPT_MAX + 10):
         found.recent.put(RecentDecision(f"01K{number}", "bot", "2026-11-22T00:00:00Z", "/api/order", "allow"))
     bodies = list(parts(found))
 
     again = put_together(bodies).recent.latest(10**6)
-    assert [known.id for known in again] == [f"01K{number}" for number in range(10, RECENT_MAX + 10)]
+    assert [known.id for known in again] == [f"01K{number}" for number in range(10, RECENT_KEPT_MAX + 10)]
     assert max(map(len, bodies)) < 64 * 1024
