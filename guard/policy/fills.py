@@ -23,7 +23,7 @@ from typing import Final
 from msgspec import Struct
 
 from guard.policy.cells import budget_of, fill_cell, is_gtc
-from guard.policy.notation import ledger_units
+from guard.terms import LEDGER_UNIT
 
 OPEN: Final = "open_value"
 BY_VALUE: Final = frozenset({"daily_value", OPEN})
@@ -78,7 +78,7 @@ def targets(
     for cell, whole in wholes.items():
         word = cell.partition("/")[0]
         if word in BY_QUANTITY:
-            found[cell] = 0 if progress.rests else ledger_units(max(progress.qty - progress.filled, Decimal(0)))
+            found[cell] = 0 if progress.rests else ceil(_rest(progress, accepted=progress.accepted) * LEDGER_UNIT)
         elif word in _BY_NUMBER and not progress.is_over:
             found[cell] = 0 if progress.is_resting else whole.amount
         elif word in BY_VALUE:
@@ -108,11 +108,15 @@ def _parts(whole: WholeClaim, progress: FillProgress) -> tuple[Fraction, Fractio
     spent = Fraction(progress.filled) * average * unit
     if progress.rests:
         return spent * whole.amount, Fraction(0)
-    # The list may be behind what was last accepted: the larger of the two quantities is what may still be filled.
     accepted = _ONE / (unit * Fraction(whole.price)) if progress.accepted is None else progress.accepted
-    qty = max(Fraction(progress.qty), accepted)
-    rest = max(qty - Fraction(progress.filled), Fraction(0)) * Fraction(valued) * unit
+    rest = _rest(progress, accepted=accepted) * Fraction(valued) * unit
     return spent * whole.amount, rest * whole.amount
+
+
+def _rest(progress: FillProgress, *, accepted: Fraction | None) -> Fraction:
+    """What may still be filled: of the larger quantity, since the list may be behind what was accepted last."""
+    qty = Fraction(progress.qty)
+    return max((qty if accepted is None else max(qty, accepted)) - Fraction(progress.filled), Fraction(0))
 
 
 def _charged(

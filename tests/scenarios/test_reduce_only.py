@@ -247,6 +247,20 @@ async def test_of_a_partly_filled_exit_only_the_rest_is_still_to_come(tmp_path: 
         assert code_of(await scene.sell(1)) == (403, "reduce_only")
 
 
+async def test_a_list_that_lags_behind_a_change_lets_no_position_be_sold_twice(tmp_path: Path) -> None:
+    """It still shows the exit for less than was accepted last; all of that is still to come off the position."""
+    async with stage(tmp_path, *KEYS) as scene:
+        name = await _exit(scene, 100)
+        scene.hold(200)
+        scene.clock.advance(s=6)
+        assert is_passed(await scene.modify(name, qty=300, price=400))
+        scene.daemon.orders[name].qty = Decimal(100)
+        scene.clock.advance(s=6)
+        await scene.guard.reconciler.turn()
+        assert scene.held("exits") == 300
+        assert code_of(await scene.sell(200)) == (403, "reduce_only")
+
+
 async def test_a_fill_of_its_own_that_is_learned_meanwhile_makes_a_change_no_larger(tmp_path: Path) -> None:
     """The position was read before the fill: what came off it since is not to be sold once more."""
     async with stage(tmp_path, *KEYS) as scene:

@@ -65,6 +65,8 @@ def test_exits_count_quantity() -> None:
     whole = WholeClaim(100 * UNIT)
     assert after(EXITS, progress(30, "200"), whole=whole) == 70
     assert after(EXITS, progress(30, "200", is_over=True), whole=whole) == 0
+    assert after(EXITS, progress(30, accepted=Fraction(200)), whole=whole) == 170
+    assert after(EXITS, progress(30, accepted=Fraction(50)), whole=whole) == 70
 
 
 @pytest.mark.parametrize("cell", [COUNT, ORDERS])
