@@ -1,4 +1,4 @@
-"""`guard settle ID`: a person's word on a trade whose outcome nobody knows. Contract §2, §5.
+"""`guard settle ID`: a person's word on a trade whose outcome nobody knows, or that no list shows. Contract §2, §5.
 
 The running guard is told, with the key in GUARD_KEY (guard:operate, with an owner); it keeps who said so, and why.
 """
@@ -29,7 +29,7 @@ class Word(StrEnum):
 
 def settle(
     *,
-    decision: Annotated[str, typer.Argument(metavar="ID", help="The decision, as the 504 answer names it.")],
+    decision: Annotated[str, typer.Argument(metavar="ID", help="The decision, as the 504 answer or /readyz names it.")],
     verdict: Annotated[Word, typer.Option(metavar="VERDICT", help="What became of it: accepted, refused or not_sent.")],
     reason: Annotated[str, typer.Option(help="How you know; goes into the record.")],
     order_id_ex: Annotated[str | None, typer.Option(help="The daemon's id of an accepted order.")] = None,
@@ -38,7 +38,10 @@ def settle(
     state: StateOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Settle an unknown order on a person's word: accepted keeps what it reserved, refused and not_sent release it."""
+    """Settle an unknown order on a person's word: accepted keeps what it reserved, refused and not_sent release it.
+
+    Likewise an accepted order that no list shows a day later: /readyz names it.
+    """
     del state
     body = {"verdict": verdict.value, "reason": reason}
     if order_id_ex is not None:

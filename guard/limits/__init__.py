@@ -28,7 +28,7 @@ from guard.limits.order_ids import (
     owner_of,
     take_order_ids,
 )
-from guard.limits.orders import change_in_flight, end_order, note_filled, set_targets, unknowns
+from guard.limits.orders import change_in_flight, end_order, give_up, note_filled, set_targets, unknowns
 from guard.limits.outside import adopt
 from guard.limits.promoting import SHADOW, promote, shadow_of
 from guard.limits.rates import RateClaims, ratelimit_fields, rates_of
@@ -67,6 +67,7 @@ __all__ = [
     "find_order",
     "find_slot",
     "free_in_us",
+    "give_up",
     "graft",
     "has_order_ids",
     "is_known_order",

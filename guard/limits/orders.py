@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from guard.limits.ended import keep_ended
-from guard.limits.holder import Fills, Holder
+from guard.limits.holder import NOTHING, Fills, Holder
 from guard.limits.order_ids import forget_order
 from guard.limits.state import SUM_KINDS, State, Step, advance, touch
 from guard.limits.sums import claimed_as, give_back, let_go, put
@@ -70,6 +70,21 @@ def end_order(state: State, holder_id: str, *, t_us: int) -> None:
     holder = state.holders.get(holder_id)
     if holder is not None and holder.status != "done":
         _end(state, holder, {})
+
+
+def give_up(state: State, holder_id: str, *, t_us: int) -> None:
+    """The order was never there, says a person: all that it holds is freed. It is remembered, for it may turn up.
+
+    For an order that is not live, or has an open step, nothing happens.
+    """
+    advance(state, t_us=t_us)
+    holder = state.holders.get(holder_id)
+    if holder is None or holder.step is not None:
+        return
+    touch(state, holder_id, holder.holds.cells)
+    let_go(state, holder.holds, keep_spend=False)
+    keep_ended(state, holder, NOTHING)
+    forget_order(state, holder)
 
 
 def _end(state: State, holder: Holder, told: Mapping[str, int]) -> None:

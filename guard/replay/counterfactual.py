@@ -20,7 +20,7 @@ from guard.policy.fills import FillProgress, targets, vanished
 from guard.recovery.readback import opening_of
 from guard.replay.judging import RecordedRequest, ReplayVerdict
 from guard.terms import Claim, Outcome, Verdict
-from guard.tracking.apply import fills_of, note_fills
+from guard.tracking.apply import end_doubt, fills_of, note_fills
 from guard.walk.changing import wholes
 
 _DAY_US: Final = 24 * 3600 * 1_000_000
@@ -76,9 +76,10 @@ class Counterfactual:
         """A record that is no decision; before it is folded into the real ledger."""
         if isinstance(record, Order):
             self.learn(record, wall)
+        elif isinstance(record, Reconciled):
+            end_doubt(self.state, record, outcome_of(record))
         else:
             settle(self.state, record.decision, outcome_of(record), t_us=record.t)
-        if isinstance(record, OutcomeRecord):
             post(self.state, record.claims, t_us=record.t)
 
     def learn(self, record: Order, wall: datetime) -> None:

@@ -20,6 +20,7 @@ from guard.recovery.readback import opening_of, rule_of
 from guard.replay.counterfactual import Counterfactual, outcome_of
 from guard.replay.judging import asked, claimed, is_passing, reached
 from guard.terms import Principal
+from guard.tracking.apply import end_doubt
 
 Principals = Callable[[str], Mapping[str, Principal]]
 
@@ -55,10 +56,11 @@ class Counting:
                 self._decide(record, wall)
             case Order():
                 self._elsewhere.learn(record, wall)
-            case OutcomeRecord() | Reconciled():
+            case Reconciled():
+                end_doubt(self.state, record, outcome_of(record))
+            case OutcomeRecord():
                 settle(self.state, record.decision, outcome_of(record), t_us=record.t)
-                if isinstance(record, OutcomeRecord):
-                    self._break(record)
+                self._break(record)
             case StateRecord():  # a key that is set active begins anew with what its breaker counts
                 set_trading(self.state, rule_of(record), t_us=record.t)
             case _:

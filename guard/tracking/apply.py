@@ -12,6 +12,7 @@ from guard.limits import (
     adopt,
     advance,
     fill_ended,
+    give_up,
     list_order_ids,
     note_currency,
     note_filled,
@@ -20,7 +21,7 @@ from guard.limits import (
     settle,
     take_order_ids,
 )
-from guard.terms import ENV_OF, Account, Outcome
+from guard.terms import ENV_OF, Account, Outcome, Verdict
 from guard.walk.recent import Recent
 
 MANUAL: Final = "manual"
@@ -96,5 +97,14 @@ def reconciled(state: State, recent: Recent, record: Reconciled) -> None:
     holder = state.holders.get(record.decision)
     if holder is not None and record.source != PERSON:
         take_order_ids(state, holder, order_id=record.order_id, order_id_ex=record.order_id_ex)
-    settle(state, record.decision, outcome, t_us=record.t)
+    end_doubt(state, record, outcome)
     recent.settle(record.decision, outcome)
+
+
+def end_doubt(state: State, record: Reconciled, outcome: Outcome) -> None:
+    """The step is settled; or an accepted order is given up that no list has shown, by a person's word alone."""
+    is_settled = record.decision not in state.steps
+    if is_settled and record.source == PERSON and record.verdict is not Verdict.ACCEPTED:
+        give_up(state, record.decision, t_us=record.t)
+    else:
+        settle(state, record.decision, outcome, t_us=record.t)

@@ -1,4 +1,7 @@
-"""A person settles a step in doubt: what the daemon's lists cannot say, somebody has found out elsewhere."""
+"""A person settles a step in doubt: what the daemon's lists cannot say, somebody has found out elsewhere.
+
+Likewise an accepted order that no list has shown for a day, which may not exist: a person gives it up.
+"""
 
 from typing import Literal
 
@@ -10,6 +13,7 @@ from guard.journal import Reconciled, reason_given
 from guard.limits import Holder, State, Step, find_order
 from guard.terms import Principal, Verdict
 from guard.tracking.apply import PERSON, reconciled
+from guard.walk.desk import Desk
 from guard.walk.recorder import Recorder
 
 Result = Literal["applied", "refused", "unrecorded"]
@@ -35,7 +39,7 @@ class Settled(Struct, frozen=True):
 
 
 async def settle_by_hand(recorder: Recorder, decision: str, body: SettleBody, *, by: Principal) -> Settled:
-    """Ends an unknown; durable before it counts as done. Refused where the decision is not in doubt."""
+    """Ends an unknown; durable before it counts as done. Refused where a list may still show what came of it."""
     errors = _errors(recorder, decision, body)
     if errors:
         return Settled("refused", decision, errors=errors)
@@ -63,9 +67,7 @@ async def settle_by_hand(recorder: Recorder, decision: str, body: SettleBody, *,
 
 def _errors(recorder: Recorder, decision: str, body: SettleBody) -> tuple[str, ...]:
     step = recorder.desk.state.steps.get(decision)
-    errors = []
-    if step is None or step.status != "unknown":
-        errors.append(f"{decision}: its outcome is not in doubt; `/status` lists those that are")
+    errors = _not_in_doubt(recorder.desk, decision, body)
     if not body.reason.strip():
         errors.append("reason: say why, for the record")
     name = body.order_id_ex
@@ -77,6 +79,19 @@ def _errors(recorder: Recorder, decision: str, body: SettleBody) -> tuple[str, .
     if other is not None:
         errors.append(f"order_id_ex: it is the working order of {other}; look again which one became of {decision}")
     return tuple(errors)
+
+
+def _not_in_doubt(desk: Desk, decision: str, body: SettleBody) -> list[str]:
+    step, holder = desk.state.steps.get(decision), desk.state.holders.get(decision)
+    if step is not None and step.status == "unknown":
+        return []
+    if step is not None or holder is None or not desk.order_lists.is_unseen(decision):
+        return [f"{decision}: its outcome is not in doubt; `/status` lists those that are, and what no list shows"]
+    if holder.step is not None:
+        return [f"{decision}: its change {holder.step} is under way or in doubt; settle that first"]
+    if body.verdict == "accepted":
+        return ["verdict: it was accepted, and no list shows it; refused or not_sent says that it is not there"]
+    return []
 
 
 def _other_of(state: State, step: Step, name: str) -> str | None:

@@ -112,6 +112,10 @@ class Reconciler:
             else Disabled(row.qty, row.price, row.aux_price, row.trail_value, row.trail_spread)
         )
 
+    def is_unseen(self, name: str) -> bool:
+        """The live order was accepted more than a day ago, and no list has shown it."""
+        return self._tracks.is_unseen(name)
+
     def note_positions(self, trd_market: int, shown: Mapping[str, str]) -> None:
         """Notes the currencies in which positions were shown."""
         self._note_currencies(trd_market, shown, source=POSITIONS)

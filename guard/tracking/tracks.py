@@ -60,7 +60,11 @@ class Tracks:
         named = [f"{one.order_id_ex or one.order_id} (decision {one.id})" for one in unseen[:UNSEEN_TOLD]]
         more = f" and {len(unseen) - UNSEEN_TOLD} more" if len(unseen) > UNSEEN_TOLD else ""
         told = f"orders: accepted more than a day ago, holding room, and in no list: {', '.join(named)}{more}"
-        return (told,) if unseen else ()
+        return (f"{told}; see guard settle",) if unseen else ()
+
+    def is_unseen(self, name: str) -> bool:
+        """It is one of those that `concerns` tells."""
+        return name in self._unseen and name in self._scribe.state.holders
 
     async def keep(self, is_live: Callable[[str], bool]) -> None:
         """Forgets orders that are no longer live."""

@@ -44,6 +44,10 @@ class OrderLists(Protocol):
         """How the latest list shows a live order; None where no recent list has shown it."""
         ...
 
+    def is_unseen(self, name: str) -> bool:
+        """The live order was accepted more than a day ago, and no list has shown it."""
+        ...
+
 
 class NoOrderLists:
     """Reads no lists, so nothing is known of them."""
@@ -57,3 +61,7 @@ class NoOrderLists:
     def disabled(self, name: str) -> Disabled | None:  # noqa: ARG002 - the port's shape
         """Nothing is known."""
         return None
+
+    def is_unseen(self, name: str) -> bool:  # noqa: ARG002 - the port's shape
+        """Nothing is known."""
+        return False

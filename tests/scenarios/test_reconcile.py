@@ -498,6 +498,58 @@ async def test_a_person_cannot_give_an_order_the_id_of_another(tmp_path: Path) -
         assert is_passed(await scene.cancel(first))
 
 
+async def test_a_person_gives_up_an_accepted_order_that_no_list_shows(tmp_path: Path) -> None:
+    """Not before a day, nor while a list may show it or a change of it is in doubt; then all that it holds is free."""
+    async with stage(tmp_path, record("bot"), record("desk", owner="a person"), policies=LIMITS) as scene:
+        scene.daemon.faults.add(Ids(77, "77", acts=False), path=ORDER)
+        reply, listed = await scene.place(time_in_force="GTC", qty=200), await scene.place(time_in_force="GTC")
+        word = {"verdict": "refused", "reason": "the broker knows of no such order"}
+
+        async def settled(name: str = decision_of(reply), **more: str) -> str:
+            _, told = await operate(scene.guard, f"/admin/decisions/{name}/settle", word | more)
+            return str(told.get("errors") or told["result"])
+
+        await turn(scene, s=86_390)
+        assert "not in doubt" in await settled()
+        await turn(scene, s=10)
+        assert "it was accepted" in await settled(verdict="accepted")
+        assert "not in doubt" in await settled(decision_of(listed))
+        scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
+        change = decision_of(await scene.modify("77", qty=300))
+        assert f"its change {change} is under way or in doubt" in await settled()
+        assert scene.held("open_value") == 80_000
+        assert await settled(change, verdict="not_sent") == "applied"
+        assert scene.held("open_value") == scene.held() == 60_000
+        assert await settled() == "applied"
+        assert "not in doubt" in await settled()
+        assert (await verdict(scene, reply), unseen(scene)) == ("refused", [])
+        assert scene.held("open_value") == scene.held() == 20_000
+        written = (await scene.records("reconciled"))[-1]
+        assert (written["decision"], written["by"], written["by_key"]) == (decision_of(reply), "a person", "desk")
+        before = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == before
+        await turn(scene, s=6)
+        assert "not in doubt" in await settled()
+        assert scene.ledger()["holders"].keys() == {decision_of(listed)}
+
+
+async def test_a_given_up_order_that_was_there_after_all_is_charged_for_its_fills(tmp_path: Path) -> None:
+    """The person was wrong: it is not held again, but what it costs is on the day of the fill."""
+    async with stage(tmp_path, record("bot"), record("desk", owner="a person"), policies=LIMITS) as scene:
+        name = await scene.placed(time_in_force="GTC")
+        order = scene.daemon.orders.pop(name)
+        await turn(scene, s=86_400)
+        (holder,) = scene.guard.desk.state.holders
+        word = {"verdict": "refused", "reason": "the broker knows of no such order"}
+        assert (await operate(scene.guard, f"/admin/decisions/{holder}/settle", word))[0] == 200
+        assert scene.held() == 0
+        scene.daemon.orders[name] = order
+        scene.daemon.world.book.fill(order, qty=Decimal(100), price=Decimal(199), at=scene.clock.wall())
+        await turn(scene, s=6)
+        assert (scene.held(), scene.held("open_value")) == (Decimal(19_900), Decimal(0))
+
+
 # ---------------------------------------------------------------- what must not happen
 
 
@@ -854,11 +906,11 @@ async def test_lasting_orders_that_no_list_shows_for_a_day_are_told(tmp_path: Pa
         await turn(scene, s=10)
         (told,) = unseen(scene)
         named = [f"{holder.order_id_ex} (decision {name})" for name, holder in scene.guard.desk.state.holders.items()]
-        begin = "orders: accepted more than a day ago, holding room, and in no list: "
-        assert told == f"{begin}{', '.join(named[:5])} and 1 more"
+        begin, end = "orders: accepted more than a day ago, holding room, and in no list: ", "; see guard settle"
+        assert told == f"{begin}{', '.join(named[:5])} and 1 more{end}"
         scene.daemon.orders.update(dict(list(hidden.items())[1:]))
         await turn(scene, s=10)
-        assert unseen(scene) == [begin + named[0]]
+        assert unseen(scene) == [begin + named[0] + end]
         scene.daemon.orders.update(hidden)
         await turn(scene, s=10)
         assert unseen(scene) == []

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -13,7 +14,8 @@ from guard.admin import recount, recounting
 from guard.admin.change import Who
 from guard.errors import JournalFault
 from guard.loop.child import Child, child
-from guard.replay import counted
+from guard.policy import PolicyDoc, parse_policy
+from guard.replay import Options, counted, replayed
 from tests.scenarios.test_promoted import ROOMY, WIDE, plain
 from tests.support.guards import operate, record, write_keys
 from tests.support.journal import overwrite
@@ -84,6 +86,32 @@ async def test_a_new_budget_counts_the_morning_and_a_cancel_gives_it_back(tmp_pa
         scene.clock.advance(s=61)
         await scene.guard.reconciler.turn()
         assert is_passed(await scene.place(price=200, remark="3"))
+
+
+async def test_an_order_that_a_person_gave_up_is_on_no_new_counter_but_for_its_fills(tmp_path: Path) -> None:
+    """Nor does it stand in the way of another where the past is replayed under that budget."""
+    tight = '[orders]\nmax_value = "900000 HKD"\n[budgets]\nopen_value = "30000 HKD"\ndaily_value = "90000 HKD"\n'
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
+        order = scene.daemon.orders.pop(name := await scene.placed(price=200, time_in_force="GTC"))
+        (unseen,) = scene.guard.desk.state.holders
+        for s in (0, 86_400):
+            scene.clock.advance(s=s)
+            await scene.guard.reconciler.turn()
+        word = {"verdict": "refused", "reason": "the broker knows of no such order"}
+        assert (await operate(scene.guard, f"/admin/decisions/{unseen}/settle", word))[0] == 200
+        assert is_passed(await scene.place(price=200, remark="2"))
+        scene.daemon.orders[name] = order
+        scene.daemon.world.book.fill(order, qty=Decimal(50), price=Decimal(198), at=scene.clock.wall())
+        scene.clock.advance(s=6)
+        await scene.guard.reconciler.turn()
+        await scene.written()
+        doc = parse_policy(tight, file="tight.toml")
+        assert isinstance(doc, PolicyDoc)
+        found = replayed(tmp_path / "state", Options("2000-01-01T00:00:00Z", docs=[doc]), now=scene.clock.wall())
+        assert (found.newly_refused, found.replayed, found.broken) == (0, 2, [])
+        (tmp_path / "policies/tight.toml").write_text(tight)
+        assert (await scene.guard.changes.policies.reload(Who("desk", "less"))).result == "applied"
+        assert (scene.sums("open_value"), scene.sums("daily_value")) == (200_000_000, 200_000_000 + 99_000_000)
 
 
 async def test_what_happens_while_the_past_is_read_is_counted(tmp_path: Path) -> None:
