@@ -19,6 +19,8 @@ DEPTH_MAX: Final = 16
 PARTS_MAX: Final = 4096
 """Commas and opening brackets; 64 KiB of nothing else take a tenth of a second to look through."""
 _SHOWN_CHARACTERS_MAX: Final = 80
+_BEYOND_READING: Final = ('Internal error: "InvalidOperation', "number out of range")
+"""How the parser's words begin of a number with more than 18 digits in its exponent, or more than 4,300 in all."""
 _DIGEST: Final = re.compile(r"[0-9A-Fa-f]{16,}", re.ASCII)
 
 SCALARS: Final = frozenset({str, int, bool, Decimal})
@@ -27,7 +29,7 @@ Members = dict[str, object]
 
 
 def load(body: bytes) -> Members | Refusal:
-    """The object that the body is, or why it is none: `body_too_large`, `bad_json`, `duplicate_key`."""
+    """The object that the body is, or why it is none: `body_too_large`, `bad_json`, `duplicate_key`, `bad_number`."""
     brackets = body.count(b"{") + body.count(b"[")
     if len(body) > PARTS_MAX and (len(body) > BODY_BYTES_MAX or brackets + body.count(b",") > PARTS_MAX):
         return _not_json(body, "")
@@ -71,6 +73,8 @@ def _not_json(body: bytes, why: str) -> Refusal:
         return refuse(Code.BAD_JSON, "the body starts with a byte order mark; send plain UTF-8")
     if not why:
         return refuse(Code.BAD_JSON, f"the body has more than {PARTS_MAX} parts; ask in several requests")
+    if why.startswith(_BEYOND_READING):
+        return refuse(Code.BAD_NUMBER, "the body holds a number that no field could take")
     code = Code.DUPLICATE_KEY if why.startswith("Detected duplicate key") else Code.BAD_JSON
     why = masked(why)
     short = why if len(why) <= _SHOWN_CHARACTERS_MAX else f"{why[:_SHOWN_CHARACTERS_MAX]}…"
