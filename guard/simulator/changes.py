@@ -84,7 +84,7 @@ def _enable(world: World, order: Order, _: Body) -> None:
 
 
 def _delete(world: World, order: Order, _: Body) -> None:
-    _expect(order, Status.CANCELLED_ALL, Status.CANCELLED_PART, Status.FAILED, Status.DISABLED, Status.FILLED_ALL)
+    _expect(order, Status.CANCELLED_ALL, Status.CANCELLED_PART, Status.FAILED, Status.DISABLED)
     world.end(order, Status.DELETED)
 
 

@@ -121,7 +121,9 @@ async def test_changes_are_declined(members: dict[str, Any], text: str) -> None:
 async def test_filled_orders_and_quantities_below_the_filled_one_are_declined() -> None:
     """The daemon's words for a filled order are those that were measured."""
     simulator, target = await _resting(price=300, qty=200)
-    assert "filled orders" in (await _modify(simulator, target, op="CANCEL"))["ret_msg"]
+    for op in ("CANCEL", "DELETE"):
+        assert "filled orders" in (await _modify(simulator, target, op=op))["ret_msg"]
+    assert target.status is Status.FILLED_ALL
 
     simulator, target = await _resting(qty=300)
     simulator.liquidity["HK.00700"] = Decimal(200)
