@@ -30,8 +30,8 @@ class Held(Protocol):
         """What it is called where it has to be cut off."""
         ...
 
-    def cut(self) -> None:
-        """The program ends."""
+    def cut(self) -> bool:
+        """The program ends; False: it was over."""
         ...
 
 
@@ -178,19 +178,19 @@ class Supervisor:
                 ends.add(self._none_held)
             await asyncio.wait(ends, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)  # work may start more work
         hurried.cancel()
-        unfinished = tuple(sorted((*(task.get_name() for task in self._work), *(held.name for held in self._held))))
-        for held in tuple(self._held):
-            self._cut(held)
+        cut_off = [held.name for held in tuple(self._held) if self._cut(held)]
+        unfinished = tuple(sorted((*(task.get_name() for task in self._work), *cut_off)))
         await self._cancel(self._work)
         await self._cancel(self._services | self._resting.keys())
         self._is_closed = True
         return unfinished
 
-    def _cut(self, held: Held) -> None:
+    def _cut(self, held: Held) -> bool:
         try:
-            held.cut()
+            return held.cut()
         except Exception:  # noqa: BLE001 - the others are cut off all the same
             _log.exception("cutting_failed", name=held.name)
+            return True
 
     async def _cancel(self, tasks: set[asyncio.Task[Any]]) -> None:
         if not tasks:

@@ -28,8 +28,9 @@ class Reading(Struct, eq=False, gc=False):
         """As the operator is told it where the guard stops before its end."""
         return "request"
 
-    def cut(self) -> None:
+    def cut(self) -> bool:
         """The program ends: soon the client does, and with that it is answered."""
+        return True
 
 
 class Readings:

@@ -33,9 +33,9 @@ class Trade(Struct, eq=False, gc=False):
         """As the operator is told it where the guard stops before its end."""
         return f"trade {self.pending.visit.id}"
 
-    def cut(self) -> None:
+    def cut(self) -> bool:
         """The program ends: it is settled and recorded by what is known, and its caller hears nothing more."""
-        self.trades.cut(self)
+        return self.trades.cut(self)
 
 
 class Trades:
@@ -65,14 +65,15 @@ class Trades:
             else:
                 self._in_a_task(trade, partial(self._go_on, trade.pending))
 
-    def cut(self, trade: Trade) -> None:
-        """The program ends before the trade does."""
+    def cut(self, trade: Trade) -> bool:
+        """The program ends before the trade does; False: it was over, and its caller has been told."""
         if trade.closing is None or not self._carrier.cut(trade.closing):
-            return  # it is over, and its caller was told
+            return False
         trade.closing = None
         self._desk.supervisor.release(trade)
         self._recorder.finished(trade.pending.visit)
         trade.asker.cut()
+        return True
 
     def _told(self, trade: Trade, closing: Closing) -> None:
         """It is settled and recorded."""

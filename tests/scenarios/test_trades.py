@@ -339,6 +339,19 @@ async def test_what_was_answered_in_the_turn_in_which_the_guard_stops_is_over(tm
         assert is_passed(await second.reply)
 
 
+async def test_a_stop_does_not_name_what_is_over(tmp_path: Path) -> None:
+    """Of two trades one is answered in the very turn in which the guard stops: the other alone was cut off."""
+    async with on_sockets(tmp_path) as scene:
+        await warm(scene, 2)
+        scene.daemon.faults.add(Hold(asyncio.Event()), path=ORDER)
+        asked = begun(scene.guard, *orders(2))
+        await until(lambda: ended_now(scene))
+        names = {held.name for held in scene.guard.supervisor._held}
+        (over,) = [f"trade {each.sending.visit.id}" for each in ended_now(scene)]
+        assert await scene.guard.supervisor.drain(0) == tuple(names - {over})
+        assert sorted(each.cancelled() for each in asked) == [False, True]
+
+
 def ended_now(scene: Stage) -> list[Closing]:
     """What was answered in this turn."""
     return scene.guard.pipeline.carrier._ended
