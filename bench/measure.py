@@ -32,7 +32,7 @@ Say = Callable[[str], None]
 
 
 class Results(msgspec.Struct):
-    """Everything that a run found out. `rest_began`: when memory, sizes, starts and frames were measured, if before."""
+    """Everything that a run found out. `memory_began`: when memory was measured, if before."""
 
     plan: Plan
     machine: dict[str, str]
@@ -49,7 +49,7 @@ class Results(msgspec.Struct):
     calibration: list[float] = []
     scale: Scale | None = None
     frames: list[Frames] = []
-    rest_began: str = ""
+    memory_began: str = ""
 
 
 def sync_us(folder: Path) -> list[float]:
@@ -149,10 +149,10 @@ class Run:
             sums[what] += count
 
 
-def run(plan: Plan, folder: Path, say: Say, *, rest: Results | None = None) -> Results:
+def run(plan: Plan, folder: Path, say: Say, *, earlier: Results | None = None) -> Results:
     """Measure everything in `folder`, which is on a real disk. Raises `Unfit` where an answer or a record is wrong.
 
-    `rest`: earlier results, of which memory, sizes, starts and frames are kept instead of being measured again.
+    `earlier`: results whose memory is kept instead of being measured again.
     """
     kind, before, load = machine.real_disk(folder), machine.usage(), list(os.getloadavg())
     began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
@@ -161,8 +161,10 @@ def run(plan: Plan, folder: Path, say: Say, *, rest: Results | None = None) -> R
         sync = sync_us(folder)
         for turn in range(plan.rounds):
             under_way.race(turn, daemon, caller)
-        memory, scale = (rest.memory, rest.scale) if rest is not None else _weighed(under_way, daemon, caller)
-    frames = rest.frames if rest is not None else fanout.measure(folder / "frames", rounds=plan.rounds, say=say)
+        memory = under_way.remember(daemon, caller) if earlier is None else earlier.memory
+        (folder / "scale").mkdir()
+        scale = measure(folder / "scale", daemon, caller, plan=plan, say=say)
+    frames = fanout.measure(folder / "frames", rounds=plan.rounds, say=say)
     return Results(
         plan=plan,
         machine=machine.described(kind) | {"build": interpreter.build()} | peers.versions(),
@@ -179,13 +181,5 @@ def run(plan: Plan, folder: Path, say: Say, *, rest: Results | None = None) -> R
         calibration=under_way.calibration,
         scale=scale,
         frames=frames,
-        rest_began="" if rest is None else rest.rest_began or rest.began,
+        memory_began="" if earlier is None else earlier.memory_began or earlier.began,
     )
-
-
-def _weighed(under_way: Run, daemon: Server, caller: Caller) -> tuple[Memory, Scale | None]:
-    """What is measured once, after the rounds: memory, and sizes with their starts."""
-    plan, folder = under_way.plan, under_way.folder
-    memory = under_way.remember(daemon, caller)
-    (folder / "scale").mkdir()
-    return memory, measure(folder / "scale", daemon, caller, plan=plan, say=under_way.say)

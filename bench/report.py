@@ -103,8 +103,8 @@ def document(results: Results) -> str:
 def _origin(results: Results) -> str:
     """From which runs the document is."""
     origin = "from one run"
-    if results.rest_began:
-        origin = f"from two runs (memory, sizes, starts and frames are of {results.rest_began}, all else of this one)"
+    if results.memory_began:
+        origin = f"from two runs (memory is of {results.memory_began}, all else of this one)"
     return f"Written by `bench/run.py --report docs/performance.md` {origin}; `make bench` measures on your machine."
 
 
@@ -203,7 +203,7 @@ def _machine(results: Results) -> str:
         *([name, f"skipped: {why}"] for name, why in results.skipped.items()),
         ["guard", about["guard"]],
         ["measured", f"{results.began}, {plan.rounds} rounds"],
-        *([["memory, sizes, starts, frames", results.rest_began]] if results.rest_began else []),
+        *([["its memory measured", results.memory_began]] if results.memory_began else []),
         ["windows", f"{plan.closed_s} s, at a fixed rate {plan.open_s} s, after {plan.warm_s} s of warm-up"],
     ]
     return tables.table(["", ""], rows)

@@ -37,10 +37,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--again", type=Path, help="measure nothing: tables and document from earlier results")
     parser.add_argument(
-        "--rest",
+        "--memory",
         type=Path,
-        help="measure requests alone, a third of the time; memory, sizes, starts and frames are those of these earlier "
-        "results, as the document then says",
+        help="half the time: memory is not measured but that of these earlier results, as the document then says",
     )
     return parser.parse_args()
 
@@ -53,7 +52,7 @@ def _measured(given: argparse.Namespace) -> bytes:
     import msgspec  # noqa: PLC0415 - likewise
     import report  # noqa: PLC0415 - likewise
 
-    rest = None if given.rest is None else report.decoded(given.rest.read_bytes())
+    earlier = None if given.memory is None else report.decoded(given.memory.read_bytes())
     machine.check_linux()
     given.work.mkdir(parents=True, exist_ok=True)
     machine.real_disk(given.work)
@@ -62,7 +61,7 @@ def _measured(given: argparse.Namespace) -> bytes:
     plan.patience_s = plan.patience_s if given.patience is None else given.patience
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=given.work))
     try:
-        results = measure.run(plan, folder, lambda text: print(text, file=sys.stderr, flush=True), rest=rest)
+        results = measure.run(plan, folder, lambda text: print(text, file=sys.stderr, flush=True), earlier=earlier)
     finally:
         if not given.keep:
             shutil.rmtree(folder, ignore_errors=True)

@@ -133,14 +133,14 @@ def test_the_document_tells_what_was_left_out(bench: Any) -> None:
 
 
 def test_the_document_tells_of_which_run_each_part_is(bench: Any) -> None:
-    """One run, or the requests of one and the rest of an earlier one."""
+    """One run, or that and the memory of an earlier one."""
     found = results(bench)
     assert "from one run;" in bench("report").document(found)
 
-    found.rest_began = "the day before"
+    found.memory_began = "the day before"
     text = bench("report").document(found)
-    assert "memory, sizes, starts and frames are of the day before, all else of this one" in text
-    assert cells(text, "memory, sizes, starts, frames")[-1] == "the day before"
+    assert "memory is of the day before, all else of this one" in text
+    assert cells(text, "its memory measured")[-1] == "the day before"
 
 
 def test_the_tables_hold_every_scenario(bench: Any) -> None:
