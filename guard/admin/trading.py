@@ -11,11 +11,12 @@ from guard.admin.stopping import cancel_scope
 from guard.errors import JournalFault
 from guard.journal import StateRecord, StateScope, reason_given
 from guard.limits import NOBODY, TradingRule, set_trading
-from guard.markets import MARKETS
+from guard.markets import FUTURES, MARKETS
 from guard.terms import Account, Env, Principal
 from guard.walk.cancelling import Cancelling
 from guard.walk.desk import Desk
 
+_MARKETS: Final = (*MARKETS, "FUTURES")  # a policy's words, FUTURES for all four markets of them
 _STILL_HALTED: Final = "a HALT file lies in the state directory and stops new orders and changes until it is removed"
 _log = structlog.get_logger("guard.admin")
 
@@ -99,12 +100,17 @@ def _rule(body: StateBody, *, by: str, t_us: int) -> TradingRule:
         state=body.state,
         keys=scope.keys,
         accounts=tuple(map(int, scope.accounts)),
-        markets=scope.markets,
+        markets=tuple(word for market in scope.markets for word in _words(market)),
         reason=reason,
         by=by,
         drill=body.drill,
         t=t_us,
     )
+
+
+def _words(market: str) -> tuple[str, ...]:
+    """The markets that a word of the scope stands for, as in a policy: four for FUTURES."""
+    return FUTURES if market == "FUTURES" else (market,)
 
 
 def _record(rule: TradingRule, *, batch: str | None, by: Principal | None) -> StateRecord:
@@ -138,7 +144,7 @@ def _errors(body: StateBody, unknown: Container[str]) -> list[str]:
         if body.state != "active" and name in unknown
     ]
     errors += [
-        f"scope.markets: {m!r} is no market; known: {', '.join(MARKETS)}" for m in scope.markets if m not in MARKETS
+        f"scope.markets: {m!r} is no market; known: {', '.join(_MARKETS)}" for m in scope.markets if m not in _MARKETS
     ]
     if body.cancel_working and body.state == "active":
         errors.append("cancel_working: only with a state that stops new orders; active lets them through again")

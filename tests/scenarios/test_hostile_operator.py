@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from guard.markets import FUTURES
 from tests.support.guards import operate, record
 from tests.support.stage import code_of, stage
 
@@ -34,6 +35,20 @@ async def test_a_trading_state_for_an_account_that_is_none_says_so(tmp_path: Pat
         assert [word for word in told["warnings"] if "account 123465 is not in the daemon's account list" in word]
         assert len(told["warnings"]) == 1
         assert (await operate(s.guard, STATE, body | {"state": "active"}))[1]["warnings"] == []
+
+
+async def test_a_trading_state_for_futures_is_one_for_all_four_markets_of_them(tmp_path: Path) -> None:
+    """A policy's word for them was 422 here, while the operator was in a hurry; and `active` lifts what it set."""
+    async with stage(tmp_path, *PEOPLE) as s:
+        body = {"state": "locked", "reason": "drill", "scope": {"markets": ["FUTURES"]}}
+        status, told = await operate(s.guard, STATE, body)
+
+        assert (status, told["result"]) == (200, "applied")
+        assert code_of(await s.place(market="FUTURES", code="HK.HSI2612", qty=1, price=20000)) == (423, "halted")
+        assert (await s.place()).status == 200
+        assert (await s.records("state"))[-1]["scope"]["markets"] == list(FUTURES)
+        assert (await operate(s.guard, STATE, body | {"state": "active"}))[0] == 200
+        assert not s.guard.desk.state.trading
 
 
 async def test_a_trading_state_binds_every_record_of_a_key(tmp_path: Path) -> None:
