@@ -160,14 +160,12 @@ async def walked(recorder: Recorder, visit: Visit, walk: Callable[[], Awaitable[
 
 
 def broke(recorder: Recorder, visit: Visit) -> Reply:
-    """The reply after the fault of our own that is being handled; the log has its trace."""
+    """The reply after the bug of ours that is being handled; the log has its trace.
+
+    A refusal, or `outcome_unknown` for a trade that had been let through.
+    """
     _log.exception("walk_failed", decision=visit.id, path=visit.call.path)
     recorder.desk.supervisor.fault("request", event="walk_failed")
-    return broken(recorder, visit)
-
-
-def broken(recorder: Recorder, visit: Visit) -> Reply:
-    """The reply after a bug of ours: a refusal, or `outcome_unknown` for a trade that had been let through."""
     if visit.outcome == "allowed" and visit.effect in TRADE_EFFECTS:
         return _unknown(visit)
     if not visit.is_decided:
