@@ -88,7 +88,6 @@ def first_records(
 
     `counts`: the counters of what is new, where these have to be made from the record.
     """
-    sha256, was = config.policy_sha256, found.policy_sha256
     doubts = doubt(found, t_us=t_us)
     told = [Raw(msgspec.json.encode(part)) for part in _counted(found, counts, doubts, t_us=t_us)]
     *parts, targets = told or [ABSENT]
@@ -97,7 +96,7 @@ def first_records(
         t=t_us,
         version=__version__,
         config_sha256=config.config_sha256,
-        policy_sha256=sha256,
+        policy_sha256=config.policy_sha256,
         weakened=weakened,
         pid=os.getpid(),
         batch=batch,
@@ -108,7 +107,15 @@ def first_records(
         records.append(("gap", missed))
     records += [("outcome", record) for record in doubts]
     records += [("counters", Counters(t_us, batch, part)) for part in parts if batch is not None]
-    policies = []
+    return records + _new_in_force(found, config, t_us=t_us, targets=targets, batch=batch)
+
+
+def _new_in_force(
+    found: Recovered, config: ActiveConfig, *, t_us: int, targets: Raw, batch: str | None
+) -> list[tuple[str, Struct]]:
+    """What ended while no guard ran, policies that the record does not name, or keys that bring counters."""
+    sha256, was = config.policy_sha256, found.policy_sha256
+    keys, policies = list[Keys](), list[Policy]()
     if found.over is not None:
         until = f"until {found.over.until:%Y-%m-%dT%H:%M:%SZ}"
         back = Policy(
@@ -123,12 +130,10 @@ def first_records(
         policies.append(new if ends is None else replace(new, until=ends.until, back=ends.back))
     elif bytes(targets):
         sha256 = config.keyring.sha256
-        keys = Keys(t=t_us, result="applied", sha256=sha256, reason="start", targets=targets, batch=batch)
-        records.append(("keys", keys))
+        keys.append(Keys(t=t_us, result="applied", sha256=sha256, reason="start", targets=targets, batch=batch))
     for record in policies:
         found.policy_change.fold(record)
-        records.append(("policy", record))
-    return records
+    return [*(("keys", record) for record in keys), *(("policy", record) for record in policies)]
 
 
 def _counted(
