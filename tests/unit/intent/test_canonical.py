@@ -83,9 +83,24 @@ def test_a_callers_remark_is_left_alone() -> None:
     assert "remark" not in _sent(order())
 
 
-def test_b18_a_callers_packet_id_is_never_forwarded() -> None:
-    """Two programs with the same fixed id would be given each other's answers."""
-    assert _sent(order(packet_id={"conn_id": 5, "serial_no": 6}))["packet_id"] == {"conn_id": 0, "serial_no": 7}
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/order", ORDER),
+        ("/api/modify-order", ACCOUNT | {"order_id": "987", "op": "NORMAL", "qty": 5, "price": 9}),
+        ("/api/modify-order", ACCOUNT | {"order_id": "987", "op": "ENABLE"}),
+        ("/api/modify-order", ACCOUNT | {"order_id": "987", "op": "CANCEL"}),
+        ("/api/cancel-all-order", ACCOUNT),
+        ("/api/reconfirm-order", ACCOUNT | {"order_id": "987", "reconfirm_reason": 1}),
+    ],
+)
+def test_b18_a_callers_packet_id_is_never_forwarded(path: str, body: dict[str, Any]) -> None:
+    """Two programs with the same fixed id would be given each other's answers, a cancel that of an order."""
+    read = read_as(path, body | {"packet_id": {"conn_id": 5, "serial_no": 6}})
+
+    assert not isinstance(read, Refusal | Read | Unlock | Subscribe | AccPush)
+    assert read.packet_id == (5, 6)
+    assert _sent(read)["packet_id"] == {"conn_id": 0, "serial_no": 7}
 
 
 @pytest.mark.parametrize("price", [None, 0.01, 10**9])
