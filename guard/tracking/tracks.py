@@ -117,10 +117,10 @@ class Tracks:
         return self._imported.get(name, self._begun_us) if listed_us is None else listed_us
 
     def was_listed(self, name: str) -> bool:
-        """A list has shown it, since the start or before. An order without a key is known from lists only."""
+        """A list has shown it, since the start or before. Orders without a key and fills are known from lists only."""
         holder, known = self._scribe.state.holders.get(name), self._scribe.desk.recent.get(name)
-        is_nobodys = holder is not None and holder.key == NOBODY
-        return name in self._listed or is_nobodys or (known is not None and known.status is not None)
+        is_told_of = holder is not None and (holder.key == NOBODY or holder.filled > 0)
+        return name in self._listed or is_told_of or (known is not None and known.status is not None)
 
     def can_vanish(self, name: str) -> bool:
         """A list that does not show it says something: it was listed, or was for a day that is over."""

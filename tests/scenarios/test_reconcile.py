@@ -15,6 +15,7 @@ from guard.simulator.faults import STUB_ORDER_ID, Garbage, Hold, HttpError, Ids,
 from guard.simulator.faults import Stage as Call
 from guard.simulator.orders import Status
 from guard.terms import Answer, Failure, Reply
+from guard.walk import recent
 from tests.support.clock import ManualClock
 from tests.support.guards import operate, record, said
 from tests.support.stage import (
@@ -532,6 +533,26 @@ async def test_a_person_gives_up_an_accepted_order_that_no_list_shows(tmp_path: 
         await turn(scene, s=6)
         assert "not in doubt" in await settled()
         assert scene.ledger()["holders"].keys() == {decision_of(listed)}
+
+
+async def test_what_was_filled_of_an_order_is_not_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list has shown it, if so long ago that only its fills tell: it vanishes, and what it may have cost stays."""
+    monkeypatch.setattr(recent, "RECENT_MAX", 1)
+    async with stage(tmp_path, record("bot"), record("desk", owner="a person"), policies=LIMITS) as scene:
+        name = await scene.placed(time_in_force="GTC", qty=200)
+        order = scene.daemon.orders[name]
+        scene.daemon.world.book.fill(order, qty=Decimal(100), price=Decimal(199), at=scene.clock.wall())
+        await turn(scene, s=6)
+        await scene.placed(remark="later")
+        (first, _) = scene.guard.desk.state.holders
+    del scene.daemon.orders[name]
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        word = {"verdict": "refused", "reason": "the broker knows of no such order"}
+        for s in (86_400, 61, 61):
+            await turn(scene, s=s)
+            assert unseen(scene) == []
+            assert (await operate(scene.guard, f"/admin/decisions/{first}/settle", word))[0] == 422
+        assert (scene.held(), scene.held("open_value")) == (Decimal(19_900 + 20_000 + 20_000), Decimal(20_000))
 
 
 async def test_a_given_up_order_that_was_there_after_all_is_charged_for_its_fills(tmp_path: Path) -> None:
