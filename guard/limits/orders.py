@@ -81,7 +81,7 @@ def give_up(state: State, holder_id: str, *, t_us: int) -> None:
     holder = state.holders.get(holder_id)
     if holder is None or holder.step is not None:
         return
-    touch(state, holder_id, holder.holds.cells)
+    touch(state, holder_id)
     let_go(state, holder.holds, keep_spend=False)
     keep_ended(state, holder, NOTHING)
     forget_order(state, holder)

@@ -17,6 +17,7 @@ from guard.limits import (
     check_claims,
     end_order,
     find_slot,
+    give_up,
     post,
     reserve,
     restore,
@@ -292,6 +293,16 @@ class Ledger(RuleBasedStateMachine):
             self.do(end_order, name, gap=gap)
         if not self.model.orders[name].is_over:
             self.model.end(name)
+
+    @precondition(lambda self: self.model.orders)
+    @rule(data=st.data(), gap=gaps)
+    def give_up(self, data: st.DataObject, gap: int) -> None:
+        """An order was never there, told twice; while a step of it is open nothing happens."""
+        name = data.draw(st.sampled_from(sorted(self.model.orders)))
+        for _ in range(2):
+            self.do(give_up, name, gap=gap)
+        if self.model.orders[name].step is None:
+            del self.model.orders[name]
 
     @rule(gap=gaps)
     def read(self, gap: int) -> None:

@@ -114,6 +114,31 @@ async def test_an_order_that_a_person_gave_up_is_on_no_new_counter_but_for_its_f
         assert (scene.sums("open_value"), scene.sums("daily_value")) == (200_000_000, 200_000_000 + 99_000_000)
 
 
+async def test_an_order_that_is_given_up_while_the_past_is_read_is_on_no_new_counter(
+    tmp_path: Path, held: Held
+) -> None:
+    """What reads the past counts it still; one ledger, live and after a restart."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
+        del scene.daemon.orders[await scene.placed(price=200, time_in_force="GTC")]
+        (unseen,) = scene.guard.desk.state.holders
+        for s in (0, 86_400):
+            scene.clock.advance(s=s)
+            await scene.guard.reconciler.turn()
+        (tmp_path / "policies/tight.toml").write_text(
+            '[budgets]\nopen_value = "30000 HKD"\ndaily_value = "90000 HKD"\n'
+        )
+        reload = asyncio.ensure_future(scene.guard.changes.policies.reload(Who("desk", "less")))
+        await held.begun.wait()
+        word = {"verdict": "not_sent", "reason": "the broker knows of no such order"}
+        assert (await operate(scene.guard, f"/admin/decisions/{unseen}/settle", word))[0] == 200
+        held.go.set()
+        assert (await reload).result == "applied"
+        assert scene.guard.desk.state.sums == {}
+        whole = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == whole
+
+
 async def test_what_happens_while_the_past_is_read_is_counted(tmp_path: Path) -> None:
     """Orders that are placed while the other process reads are on the new counters, each once."""
     async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:

@@ -21,6 +21,7 @@ from guard.limits import (
     days,
     end_order,
     fill_ended,
+    give_up,
     graft,
     merge_grafts,
     missing_counters,
@@ -138,6 +139,9 @@ class Past:
                 adopt(self.state, opening, {SHADOW: 5}, order_id=f"o{self.turn}", order_id_ex=None, t_us=at_us)
             case 9 | 10 | 11 | 12:
                 self.ended()
+            case 13 if idle:
+                name = dice.choice(idle)
+                self.both(lambda state: give_up(state, name, t_us=at_us))
             case _:
                 self.reserve(f"o{self.turn}", holder=f"o{self.turn}")
 
