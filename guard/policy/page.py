@@ -20,7 +20,7 @@ _INTRODUCTION: Final = """\
 
 Every key of a policy file. This page is generated from the rule table in `guard/policy` (`make docs`); the same table makes the JSON Schema that editors complete by (`policies/policy.schema.json`), the order in which `guard policy diff` calls a change looser or tighter, and the steps of `guard policy test --mutate`.
 
-A policy is a TOML file in the policies' directory. A request must pass every enforcing policy whose selectors match, so the tightest limit wins. A limit of `0` allows nothing, `[]` means nobody or nothing, and a limit that is left out does not exist. Money limits and rates are a string or a list of strings. A trade that no policy with `orders.max_value` covers (nor the key's own `max_order_value`) is refused `no_policy`, unless `policies.require_cover = false`.
+A policy is a TOML file in the policies' directory. A request must pass every enforcing policy whose selectors match, so the tightest limit wins. A limit of `0` allows nothing, `[]` means nobody or nothing, and a limit that is left out does not exist. Money limits and rates are a string or a list of strings. A trade that no policy with `orders.max_value` covers (nor the key's own `max_order_value`, nor the flag `--max-order-value`) is refused `no_policy`, unless `policies.require_cover = false`.
 
 | word | means |
 |---|---|
