@@ -1,7 +1,7 @@
 """The key that signs checkpoints: `<state>/journal.key` (private, 0600) and `<state>/journal.vkey` (public).
 
-Made at the first start. The name of a key is the log's origin and stays when the key changes:
-host and the first key's fingerprint, so that no two logs share one.
+Made at the first start. The name of a key is the log's origin and stays when the key changes: host and the first key's
+fingerprint, so that no two logs share one.
 """
 
 import re

@@ -31,9 +31,8 @@ TICK: Final = Decimal("0.001")  # the smallest step of a price
 ORDERS_MAX: Final = 100_000  # more stamps than any window takes
 Vary = Callable[[TrialRequest, Any, Any], Iterator[TrialRequest]]
 Both = tuple[Any, Any]  # the old value and the new one
-Beside = Callable[
-    [TrialRequest, Both, tuple[PolicyDoc, ...]], Iterator[TrialRequest]
-]  # for what depends on other keys of the policy
+Beside = Callable[[TrialRequest, Both, tuple[PolicyDoc, ...]], Iterator[TrialRequest]]
+"""Varies what depends on other keys of the policy."""
 
 
 def boundary(

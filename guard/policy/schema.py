@@ -1,8 +1,8 @@
 """The shape of a policy file: its tables and keys, their types, and what this version refuses to pretend to enforce.
 
-One struct a table; a key's doc is in contract §5. `None` everywhere: the key was left out, so there is no such limit.
+One struct a table; what a key means is in `table`. `None` everywhere: the key was left out, so there is no such limit.
 Texts that are lists in meaning may be written as one string. Everything here is plain data; the notations inside the
-strings are read by `notation`, the cross-checks are in `document`.
+strings are read by `notation`, values are checked in `checks`, and what only two keys together show in `parse`.
 """
 
 from datetime import date, datetime

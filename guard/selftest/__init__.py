@@ -1,8 +1,9 @@
 """The bypass matrix: every known way around a limit, tried on a guard of one's own.
 
 In: settings, or nothing. Out: one row a case, held or not. The cases are data (`guard.selftest.cases`), each named
-after a bug or weakness of the daemon (daemon.md §5.3) or after a promise of the guard's own (G). They run through real
-sockets, with keys that live as long as the run, against a simulated daemon that would fall for all of them.
+after a bug or weakness of the daemon (B01, W01, …) or a promise of the guard's own (G01, …): `docs/bypass-matrix.md`,
+as wherever comments name one. They run through real sockets, with keys that live as long as the run, against a
+simulated daemon that would fall for all of them.
 It must never touch the real daemon, the real state directory, or a key that somebody uses.
 """
 

@@ -94,7 +94,7 @@ class Case(Struct, frozen=True, kw_only=True):
 
     @property
     def bugs(self) -> tuple[str, ...]:
-        """The names of daemon.md §5.3, and of the guard's own promises, that the case is about."""
+        """The daemon's bugs and weaknesses, and the guard's own promises, that the case is about."""
         return tuple(self.id.split("-")[0].split("+"))
 
 

@@ -52,8 +52,8 @@ def is_unprovoked(result: Answer | Failure | None) -> bool:
 class Circuit(Struct):
     """What the latest results were, and since when the circuit is open, if it is.
 
-    `why`: the fault that opened it, or the latest probe's. `blamed`: the keys whose
-    requests met the faults ("" the guard's own); `EVERYBODY` where no key can have brought one about.
+    `why`: the fault that opened it, or the latest probe's. `blamed`: the keys whose requests met the faults ("" the
+    guard's own); `EVERYBODY` where no key can have brought one about.
     """
 
     results: deque[tuple[int, str | None]] = field(default_factory=lambda: deque(maxlen=SAMPLE_MAX))
