@@ -218,14 +218,20 @@ class Facts:
         if isinstance(duration, int):
             self.duration_us.add(Decimal(duration))
         if verdict == "unknown":
-            self.doubts_total += 1
-            if len(self.doubts) < PLACES_MAX:
-                key, symbol = str(members.get("key") or ""), str(members.get("symbol") or "")
-                self.doubts[decision] = Doubt(ts, decision, key, symbol, str(members.get("message") or ""))
+            self._doubt(ts, decision, members, why=str(members.get("message") or ""))
+
+    def _doubt(self, ts: str, decision: str, members: Mapping[str, Any], *, why: str) -> None:
+        self.doubts_total += 1
+        if len(self.doubts) < PLACES_MAX:
+            key, symbol = str(members.get("key") or ""), str(members.get("symbol") or "")
+            self.doubts[decision] = Doubt(ts, decision, key, symbol, why)
 
     def reconciled(self, ts: str, members: Mapping[str, Any]) -> None:
-        """Evidence, or a person, settled an unknown."""
-        doubt = self.doubts.get(str(members.get("decision")))
+        """Evidence, or a person, settled an unknown; or a person gave up an accepted order that no list showed."""
+        decision, is_refused = str(members.get("decision")), members.get("verdict") == "refused"
+        if members.get("by") and is_refused and (members.get("order_id_ex") or members.get("order_id")):
+            self._doubt(ts, decision, members, why="accepted, and in no list")
+        doubt = self.doubts.get(decision)
         if doubt is not None:
             doubt.settled, doubt.source = ts, str(members.get("source"))
             doubt.verdict = str(members.get("verdict"))

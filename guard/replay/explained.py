@@ -33,6 +33,7 @@ _TOLD: Final = (
     "ended",
     "source",
     "by",
+    "by_key",
     "reason",
     "message",
 )

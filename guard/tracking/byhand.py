@@ -44,12 +44,14 @@ async def settle_by_hand(recorder: Recorder, decision: str, body: SettleBody, *,
     if errors:
         return Settled("refused", decision, errors=errors)
     desk = recorder.desk
+    given_up = None if decision in desk.state.steps else desk.state.holders.get(decision)
     record = Reconciled(
         decision=decision,
         t=desk.clock.t_us(),
         verdict=_VERDICTS[body.verdict],
         source=PERSON,
-        order_id_ex=body.order_id_ex,
+        order_id=None if given_up is None else given_up.order_id,
+        order_id_ex=body.order_id_ex if given_up is None else given_up.order_id_ex,
         by=by.owner or by.id,
         by_key=by.id,
         reason=reason_given(body.reason),
@@ -89,8 +91,8 @@ def _not_in_doubt(desk: Desk, decision: str, body: SettleBody) -> list[str]:
         return [f"{decision}: its outcome is not in doubt; `/status` lists those that are, and what no list shows"]
     if holder.step is not None:
         return [f"{decision}: its change {holder.step} is under way or in doubt; settle that first"]
-    if body.verdict == "accepted":
-        return ["verdict: it was accepted, and no list shows it; refused or not_sent says that it is not there"]
+    if body.verdict != "refused":
+        return ["verdict: it was sent and accepted, and no list shows it; refused says that it is not there"]
     return []
 
 

@@ -513,7 +513,8 @@ async def test_a_person_gives_up_an_accepted_order_that_no_list_shows(tmp_path: 
         await turn(scene, s=86_390)
         assert "not in doubt" in await settled()
         await turn(scene, s=10)
-        assert "it was accepted" in await settled(verdict="accepted")
+        for other in ("accepted", "not_sent"):
+            assert "it was sent and accepted" in await settled(verdict=other)
         assert "not in doubt" in await settled(decision_of(listed))
         scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
         change = decision_of(await scene.modify("77", qty=300))
@@ -527,6 +528,7 @@ async def test_a_person_gives_up_an_accepted_order_that_no_list_shows(tmp_path: 
         assert scene.held("open_value") == scene.held() == 20_000
         written = (await scene.records("reconciled"))[-1]
         assert (written["decision"], written["by"], written["by_key"]) == (decision_of(reply), "a person", "desk")
+        assert (written["order_id"], written["order_id_ex"]) == ("77", "77")
         before = scene.ledger()
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert scene.ledger() == before

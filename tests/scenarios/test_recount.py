@@ -129,7 +129,7 @@ async def test_an_order_that_is_given_up_while_the_past_is_read_is_on_no_new_cou
         )
         reload = asyncio.ensure_future(scene.guard.changes.policies.reload(Who("desk", "less")))
         await held.begun.wait()
-        word = {"verdict": "not_sent", "reason": "the broker knows of no such order"}
+        word = {"verdict": "refused", "reason": "the broker knows of no such order"}
         assert (await operate(scene.guard, f"/admin/decisions/{unseen}/settle", word))[0] == 200
         held.go.set()
         assert (await reload).result == "applied"

@@ -291,3 +291,20 @@ def test_a_person_who_settled_a_doubt_is_told_with_the_key() -> None:
             ]
         )
         assert told in str(outcomes(facts))
+
+
+def test_an_accepted_order_that_a_person_gave_up_is_told_beside_the_doubts() -> None:
+    """It was never unknown, and yet a person's word alone freed what it held."""
+    order = {"decision": "01A", "key": "bot", "symbol": "HK.00700", "order_id_ex": "77"}
+    end = order | {"verdict": "refused", "source": "person", "by": "Ada", "by_key": "desk", "reason": "asked"}
+    facts = Facts()
+    facts.take(
+        [
+            FoundRecord(Line(1, TS, "outcome", "", b""), order | {"verdict": "accepted"}),
+            FoundRecord(Line(2, TS, "reconciled", "", b""), end),
+        ]
+    )
+    page = str(outcomes(facts))
+    assert facts.doubts_total == len(facts.doubts) == 1
+    for words in ("01A", "accepted, and in no list", "person · Ada, with key desk · asked"):
+        assert words in page, words
