@@ -199,7 +199,7 @@ class Supervisor:
             task.cancel()
         _, stubborn = await asyncio.wait(tasks, timeout=self._cancel_grace_s)
         for task in stubborn:
-            _log.error("task does not end", task=task.get_name())
+            _log.error("task_does_not_end", task=task.get_name())
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._work.discard(task)
