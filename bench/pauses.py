@@ -289,7 +289,7 @@ class Scene:
     async def rotate(self) -> None:
         """The next record begins a segment."""
         journal = self.guard.journal
-        journal._place = replace(journal._place, size=2**40)  # noqa: SLF001 - or 128 MiB would have to be written
+        journal._end = replace(journal._end, size=2**40)  # noqa: SLF001 - or 128 MiB would have to be written
         await asyncio.sleep(3 / RATE_S)
         await journal.durable(journal.last_seq)
 

@@ -109,7 +109,7 @@ class Backlog:
         return self._queued_seq - taken_seq
 
     def put(self, lines: list[bytes], after: RecordEnd, *, is_lazy: bool) -> None:
-        """Queues the lines that lead to the place `after`; the caller holds the lock.
+        """Queues the lines that lead to the end `after`; the caller holds the lock.
 
         What one turn of the loop appends is one batch, which the writer thread takes once the turn is over; the loop
         could not hear of its end any earlier. If the next turns bring more awaited records, a few turns share one sync.

@@ -15,7 +15,7 @@ from guard.errors import JournalFault
 from guard.journal.checkpoints import checkpoints_path, read_notes
 from guard.journal.note import Checkpoint, Note, NoteError
 from guard.journal.record import Line, decode
-from guard.journal.resume import opening
+from guard.journal.resume import segment_start
 from guard.journal.segments import read_lines
 from guard.journal.tree import Stretch, consistency, inclusion, is_consistent, leaf, root_of_inclusion, roots
 
@@ -94,7 +94,7 @@ def _hashes(state: Path, stretches: Sequence[Stretch]) -> list[bytes]:
     lines = read_lines(state)
     first = next(lines, b"")
     try:
-        return roots(stretches, _leaves(chain([first], lines)), start=opening(first[:-1]).tree)
+        return roots(stretches, _leaves(chain([first], lines)), start=segment_start(first[:-1]).tree)
     except ValueError as error:
         raise JournalFault(f"what the proof needs is not in the record any more: {error}") from error
 

@@ -20,25 +20,25 @@ from guard.journal.tree import Tree, TreeHead, leaf
 from guard.terms import EPOCH
 
 
-class ResumePoint(NamedTuple):
+class SegmentStart(NamedTuple):
     """What the first record of a segment says: the tree before it, and the UTC day, counted from 1970."""
 
     tree: Tree
     day: int
 
 
-def opening(line: bytes) -> ResumePoint:
+def segment_start(line: bytes) -> SegmentStart:
     """Reads the first line of a segment, without its newline; `ValueError` where it is no `segment` record."""
     head = decode(line)
     record = head.typed()
     if not isinstance(record, Segment) or record.tree_size != head.seq - 1:
         raise ValueError("its first record does not say what came before")
     day = date.fromisoformat(head.ts[:10]) - EPOCH.date()
-    return ResumePoint(Tree.read(record.tree_size, record.compact), day.days)
+    return SegmentStart(Tree.read(record.tree_size, record.compact), day.days)
 
 
 def resume(state: Path, tail: Tail) -> RecordEnd:
-    """The place after the last record. `StateFault` if the record is not what the last checkpoint signed."""
+    """The end of the record. `StateFault` if the record is not what the last checkpoint signed."""
     signed = largest(state)
     if signed is not None and tail.head.seq < signed.size:
         raise StateFault(_shorter(state, tail.head.seq, signed))
@@ -48,7 +48,7 @@ def resume(state: Path, tail: Tail) -> RecordEnd:
     lines = read_lines(state, first=tail.segment)
     try:
         first = next(lines)
-        tree, day = opening(first[:-1])
+        tree, day = segment_start(first[:-1])
     except ValueError as error:
         raise JournalFault(f"{path}: {error}: guard audit verify") from error
     leaves, found = (leaf(line[:-1]) for line in chain([first], lines)), None

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from guard.journal.disk import Disk, sync_directory
 from guard.journal.entries import Prune
 from guard.journal.record import decode
-from guard.journal.resume import opening
+from guard.journal.resume import segment_start
 from guard.journal.segments import first_line, segment_numbers, segment_path
 from guard.journal.tree import Tree
 
@@ -50,7 +50,7 @@ def outlived(state: Path, *, now: datetime, retention: timedelta, needed: int) -
 def prune_record(state: Path, numbers: tuple[int, ...], *, sign: Callable[[Tree], str]) -> Prune:
     """The record that stands for these segments, which are the first ones there are."""
     line = first_line(state, numbers[-1] + 1)[:-1]
-    tree = opening(line).tree
+    tree = segment_start(line).tree
     return Prune(tree.size + 1, tree.root().hex(), sign(tree), numbers, decode(line).ts)
 
 

@@ -80,19 +80,19 @@ class Journal:
         own key covers.
     """
 
-    def __init__(self, state: Path, tail: Tail, place: RecordEnd, *, lock_fd: int, parts: JournalParts) -> None:
+    def __init__(self, state: Path, tail: Tail, end: RecordEnd, *, lock_fd: int, parts: JournalParts) -> None:
         """Not for callers: `Journal.open` has the lock and has recovered the tail before it comes here."""
-        self.found_seq, self.signed_seq = place.seq, 0
+        self.found_seq, self.signed_seq = end.seq, 0
         self.on_sync: Callable[[float], None] = lambda _: None
         self.on_checkpoint: Callable[[str], None] = lambda _: None
         self._tap: deque[Timed] | None = None
         self._finds = asyncio.Semaphore(FINDS_MAX)
         self._state, self._lock_fd = state, lock_fd
         self._clock, self._disk, self._bounds = parts.clock, parts.disk, parts.bounds
-        self._place = place
+        self._end = end
         disk, bounds = parts.disk, parts.bounds
         room = QueueBounds(bounds.queue_records_max, bounds.queue_bytes_max)
-        self._backlog = Backlog(place.seq, room, rest_s=bounds.rest_s)
+        self._backlog = Backlog(end.seq, room, rest_s=bounds.rest_s)
         self._calm_bounds = QueueBounds(bounds.queue_records_max * 3 // 4, bounds.queue_bytes_max * 3 // 4)
         self._space = Space(state, disk=disk, marks=bounds.marks)
         self._signer = CheckpointSigner(
@@ -100,7 +100,7 @@ class Journal:
         )
         owned = WriterParts(SegmentFile(state, tail, disk=disk, space=self._space), self._signer, self._space)
         lags = Lags(bounds.sync_lag_s, bounds.sign_lag_s, bounds.look_s)
-        self._committer = Committer(self._backlog, owned, tree=place.tree, lags=lags)
+        self._committer = Committer(self._backlog, owned, tree=end.tree, lags=lags)
         self._committer.callbacks = Callbacks(self._tell_sync, self._tell_checkpoint)
         self._thread = threading.Thread(target=self._committer.run, name="journal", daemon=True)
 
@@ -127,9 +127,9 @@ class Journal:
         try:
             stateformat.bring_forward(state, disk=disk)
             tail = recover(state, disk=disk)
-            place = resume(state, tail)
+            end = resume(state, tail)
             parts = JournalParts(clock, disk, bounds or JournalBounds(), signingkey.load(state, disk=disk))
-            journal = cls(state, tail, place, lock_fd=lock_fd, parts=parts)
+            journal = cls(state, tail, end, lock_fd=lock_fd, parts=parts)
             journal.signed_seq = signed_by(state, parts.signer.verifier)
         except GuardFault:
             disk.close(lock_fd)
@@ -181,7 +181,7 @@ class Journal:
     @property
     def last_seq(self) -> int:
         """The seq of the last record appended; 0 before the first."""
-        return self._place.seq
+        return self._end.seq
 
     @property
     def records_total(self) -> int:
@@ -253,12 +253,12 @@ class Journal:
         with backlog.lock:
             if backlog.failed is not None or backlog.is_closing:
                 backlog.refuse()
-            lines, after = appended_all(self._place, type_, ((members, ts_us),), segment_bytes_max=bytes_max)
+            lines, after = appended_all(self._end, type_, ((members, ts_us),), segment_bytes_max=bytes_max)
             if not lines:
-                line, after = appended(self._place, type_, members, ts_us=ts_us, segment_bytes_max=bytes_max)
+                line, after = appended(self._end, type_, members, ts_us=ts_us, segment_bytes_max=bytes_max)
                 lines = [line]
             backlog.put(lines, after, is_lazy=lazy)
-            self._place = after
+            self._end = after
             if self._tap is not None:
                 self._tap.append((members, ts_us))
             return after.tree.size
@@ -273,11 +273,11 @@ class Journal:
         with backlog.lock:
             if backlog.failed is not None or backlog.is_closing:
                 backlog.refuse()
-            first = self._place.tree.size + 1
-            lines, after = appended_all(self._place, type_, records, segment_bytes_max=bytes_max)
+            first = self._end.tree.size + 1
+            lines, after = appended_all(self._end, type_, records, segment_bytes_max=bytes_max)
             if lines:
                 backlog.put(lines, after, is_lazy=lazy)
-                self._place = after
+                self._end = after
             if self._tap is not None:
                 self._tap.extend(records[: len(lines)])
             return range(first, after.tree.size + 1)
@@ -289,7 +289,7 @@ class Journal:
         """
         with self._backlog.lock:
             self._tap = tap
-            return self._place.seq
+            return self._end.seq
 
     def durable(self, seq: int) -> Awaitable[None]:
         """To be awaited: done once the record is on the medium, in the file that the path names.
@@ -305,7 +305,7 @@ class Journal:
         self._backlog.when(self._backlog.durable, seq, told)
 
     def _was_appended(self, seq: int) -> None:
-        if seq > self._place.tree.size:
+        if seq > self._end.tree.size:
             raise AssertionError(f"record {seq} was never appended")
 
     async def find(self, ts: str, decision: str) -> Line | None:
