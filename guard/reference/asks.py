@@ -68,6 +68,12 @@ def calendar_key(market: str, symbol: str) -> CalendarKey:
     return CalendarKey(market, symbol if market in _BY_SYMBOL or market not in _DATE_MARKETS else None)
 
 
+def trade_header(account: Account, trd_market: int, jp_acc_type: int | None) -> dict[str, int]:
+    """The header by which the daemon knows whose orders or positions, and of which market, are asked for."""
+    header = {"trd_env": int(account.env), "acc_id": account.acc_id, "trd_market": trd_market}
+    return header if jp_acc_type is None else header | {"jp_acc_type": jp_acc_type}
+
+
 class Asks:
     """The questions to one daemon. `timeout_s` bounds each of them."""
 
@@ -127,13 +133,7 @@ class Asks:
     async def positions(self, keys: tuple[PositionKey, ...]) -> Mapping[PositionKey, Holdings] | Declined | Silence:
         """What the account of the first key holds, asked of the broker rather than of the daemon's memory."""
         key = keys[0]
-        header: dict[str, object] = {
-            "trd_env": int(key.account.env),
-            "acc_id": key.account.acc_id,
-            "trd_market": key.trd_market,
-        }
-        if key.jp_acc_type is not None:
-            header["jp_acc_type"] = key.jp_acc_type
+        header = trade_header(key.account, key.trd_market, key.jp_acc_type)
         s2c = await self._said(self._post("/api/positions", {"header": header, "refresh_cache": True}))
         if isinstance(s2c, Declined | Silence):
             return s2c

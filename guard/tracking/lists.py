@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from guard.clock import Clock
+from guard.reference.asks import trade_header
 from guard.reference.pace import Pace
 from guard.terms import Account, Answer, Daemon, Outbound, utc
 from guard.tracking.places import Place
@@ -85,13 +86,7 @@ class Lists:
         if pace.wait_us(now_us):
             return None
         pace.take(now_us)
-        header = {
-            "trd_env": int(place.account.env),
-            "acc_id": place.account.acc_id,
-            "trd_market": place.trd_market,
-        }
-        if place.jp_acc_type is not None:
-            header["jp_acc_type"] = place.jp_acc_type
+        header = trade_header(place.account, place.trd_market, place.jp_acc_type)
         body = msgspec.json.encode({"c2s": {"header": header, **more}})
         result = await self._daemon.send(Outbound("POST", path, body, TIMEOUT_S))
         rows = read_orders(result, account=place.account)
