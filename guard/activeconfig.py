@@ -22,7 +22,7 @@ from guard.journal.configstore import ConfigStore
 from guard.loop.resting import Pieces
 from guard.pauses import with_pauses
 from guard.policy import RULES_VERSION, PolicyDoc, PolicyError, PolicySet, compile_set
-from guard.policy.diff import compare, verdict
+from guard.policy.diff import compare, overall
 from guard.policyfiles import parse_texts, read_steadily
 from guard.settings import Settings
 from guard.terms import Account, Env
@@ -207,7 +207,7 @@ def _builds_on_what_ends(
 
 
 def _is_safe(before: PolicySet, after: PolicySet) -> bool:
-    return verdict(compare(before, after)) in {"tighter", "neutral"}
+    return overall(compare(before, after)) in {"tighter", "neutral"}
 
 
 def compiled(

@@ -16,7 +16,7 @@ from guard.admin.change import Who
 from guard.journal import Policy, plain
 from guard.pauses import with_pauses
 from guard.policy import PolicyDoc, PolicySet
-from guard.policy.diff import RuleChange, compare, verdict
+from guard.policy.diff import RuleChange, compare, overall
 
 WORDS_MAX: Final = 50  # changes that a record holds in words; the texts themselves are kept beside it
 PERSON: Final = (
@@ -56,7 +56,7 @@ class Compared(Struct, frozen=True):
 def held_against(before: PolicySet | None, after: PolicySet) -> Compared:
     """What the change from one set to the other is."""
     changes = (FIRST,) if before is None else compare(before, after)
-    return Compared(changes, verdict(changes), tuple(map(_told, with_pauses(changes))))
+    return Compared(changes, overall(changes), tuple(map(_told, with_pauses(changes))))
 
 
 def _told(change: RuleChange) -> dict[str, str]:

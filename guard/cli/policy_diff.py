@@ -15,7 +15,7 @@ from guard.cli.cases import compiled
 from guard.cli.sources import AsJson, ConfigOption, StateOption, print_json, settings_of
 from guard.errors import SettingsFault
 from guard.policy import PolicySet
-from guard.policy.diff import RuleChange, verdict
+from guard.policy.diff import RuleChange, overall
 from guard.policy.trial import Witness
 from guard.policy.witness import confirmed
 from guard.settings import Settings
@@ -38,7 +38,7 @@ def diff(
     old, new = _compiled(before, settings), _compiled(after, settings)
     changes = confirmed(old, new)
     if as_json:
-        print_json({"verdict": verdict(changes), "changes": [told_change(change) for change in changes]})
+        print_json({"verdict": overall(changes), "changes": [told_change(change) for change in changes]})
     else:
         _show(changes)
     if any(change.kind in {"looser", "mixed"} for change in changes):
@@ -87,4 +87,4 @@ def _show(changes: tuple[RuleChange, ...]) -> None:
     if not changes:
         console.print("no difference")
     else:
-        console.print(f"all in all {verdict(changes)}")
+        console.print(f"all in all {overall(changes)}")

@@ -67,7 +67,7 @@ def compare(before: PolicySet, after: PolicySet) -> tuple[RuleChange, ...]:
     return tuple(found)
 
 
-def verdict(changes: tuple[RuleChange, ...]) -> Kind:
+def overall(changes: tuple[RuleChange, ...]) -> Kind:
     """What all changes come to together."""
     return joined([change.kind for change in changes])
 

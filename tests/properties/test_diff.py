@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from guard.policy import PolicySet
-from guard.policy.diff import compare, verdict
+from guard.policy.diff import compare, overall
 from guard.policy.stand_ins import order_in, principal, world_of
 from guard.policy.trial import TrialRequest, Usage, try_order
 from guard.policy.witness import confirmed
@@ -172,7 +172,7 @@ ASKS = made_up(1, 1500)
 
 def disagrees(before: PolicySet, after: PolicySet, ask: TrialRequest) -> str:
     """How the requests that pass differ, against what the diff says; "" where it does not."""
-    kind = verdict(compare(before, after))
+    kind = overall(compare(before, after))
     was, now = try_order(before, ask).passes, try_order(after, ask).passes
     if kind in {"tighter", "neutral"} and now and not was:
         return f"called {kind}, but lets {ask} through"
@@ -195,7 +195,7 @@ def test_every_change_of_one_key_is_called_what_brute_force_finds(path: str) -> 
     found = {value: passes(rules) for value, rules in sets.items()}
 
     for before, after in permutations(values, 2):
-        kind = verdict(compare(sets[before], sets[after]))
+        kind = overall(compare(sets[before], sets[after]))
         pairs = set(zip(found[before], found[after], strict=True))
         assert kind == "mixed" or not ((False, True) in pairs and kind != "looser"), (before, after, kind)
         assert kind == "mixed" or not ((True, False) in pairs and kind != "tighter"), (before, after, kind)

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from guard.policy.diff import compare, verdict
+from guard.policy.diff import compare, overall
 from guard.policy.rows import RuleRow
 from guard.policy.schema import FX, HOURS, TABLES, FxTable
 from guard.policy.table import BY_PATH, ROWS
@@ -89,7 +89,7 @@ def test_a_change_of_one_key_is_called_by_its_order(table: str, before: str, aft
     frame = '[instruments]\nblocked_symbols = ["HK.00001"]\n' if table == "applies_to" else ""
     found = compare(policies(f"{frame}[{table}]\n{before}"), policies(f"{frame}[{table}]\n{after}"))
 
-    assert verdict(found) == kind
+    assert overall(found) == kind
     assert all(change.kind in change.words for change in found)
 
 
@@ -143,7 +143,7 @@ def test_another_name_for_the_same_policy_changes_nothing_but_a_counter_of_its_o
     text = '[policy]\nid = "{}"\n[budgets]\nper = "{}"\ndaily_value = "5 HKD"'
 
     assert kinds(text.format("a", "key"), text.format("b", "key")) == {"policy.id": "neutral"}
-    assert verdict(compare(policies(text.format("a", "policy")), policies(text.format("b", "policy")))) == "mixed"
+    assert overall(compare(policies(text.format("a", "policy")), policies(text.format("b", "policy")))) == "mixed"
 
 
 def test_cover_that_comes_is_a_loosening() -> None:
@@ -180,7 +180,7 @@ def test_a_buffer_beside_another_policy_s_is_not_called_looser_for_sure() -> Non
     other = "[orders]\nmarket_buffer_percent = 1"
     found = compare(policies("", other), policies("[orders]\nmarket_buffer_percent = 3", other))
 
-    assert verdict(found) == "mixed"
+    assert overall(found) == "mixed"
 
 
 def test_a_row_knows_its_table_and_key() -> None:
