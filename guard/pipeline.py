@@ -68,10 +68,10 @@ class Pipeline:
             entered = self.entered(visit)
             if isinstance(entered, Reply):
                 answer(self.recorder, visit, entered, to=asker)
-            elif entered is None or isinstance(entered, Exception) or (effect := visit.effect) not in _TOGETHER:
+            elif entered is None or isinstance(entered, Exception) or visit.effect not in _TOGETHER:
                 walk = partial(walked, self.recorder, visit, partial(self.walk, visit, entered))
                 self.desk.supervisor.take(answered(asker, walk), "request")
-            elif effect is _READ:
+            elif visit.effect is _READ:
                 readings.append(Reading(PendingCall(visit, entered, self.hooks), asker))
             else:
                 trades.append(Trade(PendingTrade(visit, entered), asker, self.trades))

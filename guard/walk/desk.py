@@ -209,6 +209,9 @@ class Desk:
 class Visit(Struct, gc=False):
     """One request on its way: who asks what, and what will be counted and recorded of it.
 
+    `wall` (in µs `wall_us`) and `t_us` are its one notion of now, by the wall and by the guard's own clock; a wait
+    moves both, but not `started_us`, which is the `t_us` of its beginning. `is_decided`: its decision is on record.
+    `under_way`: the name under which it counts as under way. `daemon_us`: the part of its time that was the daemon's.
     `more`: what was asked for beyond what the rules need, because it may change a refusal. A position that was read
     before `position_since_us` is not used. `exits_before`: what other working orders were taking off it when it was
     asked for; `filled_before`: how much of the changed order itself was filled then. `batch` and `why`: for a cancel

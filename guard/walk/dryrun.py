@@ -76,15 +76,15 @@ async def _tried(recorder: Recorder, visit: Visit, rate: Claim) -> Reply:
     asked = _asked(visit)
     if isinstance(asked, Refusal):
         return refused(recorder, visit, asked)
-    verdict = await _met(recorder, visit, asked)
-    if isinstance(verdict, Repeat):
-        told = _passes(visit) | {"replays": verdict.replays}
-        return json_answer(visit, {"outcome": "allow", "status": verdict.status, "guard": told})
-    if verdict is None:
+    met = await _met(recorder, visit, asked)
+    if isinstance(met, Repeat):
+        told = _passes(visit) | {"replays": met.replays}
+        return json_answer(visit, {"outcome": "allow", "status": met.status, "guard": told})
+    if met is None:
         return json_answer(visit, {"outcome": "allow", "status": 200, "guard": _passes(visit)})
     if visit.config.policies is not None:
-        verdict = dated(verdict, visit.config.policies.ends)
-    reply = refusal_reply(verdict, decision=visit.id, policy_sha256=visit.config.policy_sha256 or None)
+        met = dated(met, visit.config.policies.ends)
+    reply = refusal_reply(met, decision=visit.id, policy_sha256=visit.config.policy_sha256 or None)
     inner = msgspec.json.decode(reply.body, type=dict[str, msgspec.Raw])
     return json_answer(visit, {"outcome": "refuse", "status": reply.status, "guard": inner["guard"]})
 
@@ -143,9 +143,9 @@ async def _met(recorder: Recorder, visit: Visit, check: _Check) -> Met:
         return refuse(Code.UNKNOWN_ENDPOINT, "path: no such endpoint; `guard endpoints` lists them")
     visit.endpoint, visit.effect = endpoint, endpoint.effect
     body = check.body if endpoint.method == "POST" else b""
-    verdict = await _dry_run(recorder, visit, endpoint, body=body)
+    met = await _dry_run(recorder, visit, endpoint, body=body)
     visit.endpoint = None
-    return verdict
+    return met
 
 
 async def _dry_run(recorder: Recorder, visit: Visit, endpoint: Endpoint, *, body: bytes) -> Met:
