@@ -40,7 +40,7 @@ def settle(
 ) -> None:
     """Settle an unknown order on a person's word: accepted keeps what it reserved, refused and not_sent release it.
 
-    An accepted order that no list shows a day later: refused gives it up.
+    One that no list shows a day later: refused gives it up, an id finds it.
     """
     del state
     body = {"verdict": verdict.value, "reason": reason}

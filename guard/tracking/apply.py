@@ -6,12 +6,16 @@ from typing import Final
 from guard.intent import kept
 from guard.journal import Order, Reconciled
 from guard.limits import (
+    NOBODY,
     Fills,
+    Holder,
     Opening,
     State,
     adopt,
     advance,
+    end_order,
     fill_ended,
+    find_order,
     give_up,
     list_order_ids,
     note_currency,
@@ -102,9 +106,19 @@ def reconciled(state: State, recent: Recent, record: Reconciled) -> None:
 
 
 def end_doubt(state: State, record: Reconciled, outcome: Outcome) -> None:
-    """The step is settled; or an accepted order is given up that no list has shown, by a person's word alone."""
-    is_settled = record.decision not in state.steps
-    if is_settled and record.source == PERSON and record.verdict is not Verdict.ACCEPTED:
-        give_up(state, record.decision, t_us=record.t)
-    else:
+    """The step is settled; or an accepted order that no list shows is given up, or found, by a person's word alone."""
+    holder = None if record.decision in state.steps else state.holders.get(record.decision)
+    if holder is None or record.source != PERSON:
         settle(state, record.decision, outcome, t_us=record.t)
+    elif record.verdict is Verdict.ACCEPTED:
+        _rename(state, holder, record)
+    else:
+        give_up(state, record.decision, t_us=record.t)
+
+
+def _rename(state: State, holder: Holder, record: Reconciled) -> None:
+    """A person tells by which id an accepted order is listed; if its row was taken for one of outside, no longer."""
+    other = find_order(state, holder.account, order_id=None, order_id_ex=record.order_id_ex)
+    if isinstance(other, Holder) and other.key == NOBODY:
+        end_order(state, other.id, t_us=record.t)
+    list_order_ids(state, holder, order_id=None, order_id_ex=record.order_id_ex)

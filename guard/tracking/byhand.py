@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from guard.errors import JournalFault
 from guard.journal import Reconciled, reason_given
-from guard.limits import Holder, State, Step, find_order
+from guard.limits import NOBODY, Holder, State, find_order
 from guard.terms import Principal, Verdict
 from guard.tracking.apply import PERSON, reconciled
 from guard.walk.desk import Desk
@@ -44,7 +44,7 @@ async def settle_by_hand(recorder: Recorder, decision: str, body: SettleBody, *,
     if errors:
         return Settled("refused", decision, errors=errors)
     desk = recorder.desk
-    given_up = None if decision in desk.state.steps else desk.state.holders.get(decision)
+    given_up = None if body.verdict == "accepted" else desk.state.holders.get(decision)
     record = Reconciled(
         decision=decision,
         t=desk.clock.t_us(),
@@ -68,7 +68,6 @@ async def settle_by_hand(recorder: Recorder, decision: str, body: SettleBody, *,
 
 
 def _errors(recorder: Recorder, decision: str, body: SettleBody) -> tuple[str, ...]:
-    step = recorder.desk.state.steps.get(decision)
     errors = _not_in_doubt(recorder.desk, decision, body)
     if not body.reason.strip():
         errors.append("reason: say why, for the record")
@@ -77,7 +76,7 @@ def _errors(recorder: Recorder, decision: str, body: SettleBody) -> tuple[str, .
         errors.append("order_id_ex: at most 64 printable characters")
     if name is not None and body.verdict != "accepted":
         errors.append("order_id_ex: only an accepted order has one")
-    other = None if name is None or step is None else _other_of(recorder.desk.state, step, name)
+    other = None if name is None else _other_of(recorder.desk.state, decision, name)
     if other is not None:
         errors.append(f"order_id_ex: it is the working order of {other}; look again which one became of {decision}")
     return tuple(errors)
@@ -91,13 +90,20 @@ def _not_in_doubt(desk: Desk, decision: str, body: SettleBody) -> list[str]:
         return [f"{decision}: its outcome is not in doubt; `/status` lists those that are, and what no list shows"]
     if holder.step is not None:
         return [f"{decision}: its change {holder.step} is under way or in doubt; settle that first"]
-    if body.verdict != "refused":
-        return ["verdict: it was sent and accepted, and no list shows it; refused says that it is not there"]
+    if body.verdict == "not_sent" or (body.verdict == "accepted" and body.order_id_ex is None):
+        known = "it was sent and accepted, and no list shows it"
+        return [f"verdict: {known}; refused says that it is not there, accepted and order_id_ex under which id it is"]
     return []
 
 
-def _other_of(state: State, step: Step, name: str) -> str | None:
-    """The decision of another live order that already has this id: two orders cannot share one."""
-    holder = state.holders.get(step.holder or step.of or "")
+def _other_of(state: State, decision: str, name: str) -> str | None:
+    """The decision of another live order that already has this id: two orders cannot share one.
+
+    Nobody's of the same symbol may be the accepted order itself, which no list shows by the id that its answer told.
+    """
+    step = state.steps.get(decision)
+    holder = state.holders.get(decision if step is None else step.holder or step.of or "")
     found = None if holder is None else find_order(state, holder.account, order_id=None, order_id_ex=name)
-    return found.id if isinstance(found, Holder) and found is not holder else None
+    if holder is None or not isinstance(found, Holder) or found is holder:
+        return None
+    return None if step is None and found.key == NOBODY and found.symbol == holder.symbol else found.id

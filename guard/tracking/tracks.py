@@ -51,20 +51,21 @@ class Tracks:
         self._listed: dict[str, int] = {}
         self._imported: dict[str, int] = {}
         self._disabled: dict[str, DisabledOrder] = {}
-        self._unseen: dict[str, int] = {}
+        self._unseen: dict[str, str | None] = {}  # by which id each was looked for
 
     def concerns(self) -> tuple[str, ...]:
         """Orders that hold their room and may not exist; a person has to find out."""
         holders = self._scribe.state.holders
-        unseen = [holders[name] for name in self._unseen if name in holders]
+        unseen = [holders[name] for name in self._unseen if self.is_unseen(name)]
         named = [f"{one.order_id_ex or one.order_id} (decision {one.id})" for one in unseen[:UNSEEN_TOLD]]
         more = f" and {len(unseen) - UNSEEN_TOLD} more" if len(unseen) > UNSEEN_TOLD else ""
         told = f"orders: accepted more than a day ago, holding room, and in no list: {', '.join(named)}{more}"
         return (f"{told}; see guard settle",) if unseen else ()
 
     def is_unseen(self, name: str) -> bool:
-        """It is one of those that `concerns` tells."""
-        return name in self._unseen and name in self._scribe.state.holders
+        """It is one of those that `concerns` tells; not where it was given another id since."""
+        holder = self._scribe.state.holders.get(name)
+        return holder is not None and name in self._unseen and self._unseen[name] == holder.order_id_ex
 
     async def keep(self, is_live: Callable[[str], bool]) -> None:
         """Forgets orders that are no longer live."""
@@ -96,8 +97,8 @@ class Tracks:
                 if name in shown or self.can_vanish(name):
                     self._unseen.pop(name, None)
                     self._learn(name, asked, shown.get(name))
-                elif self._age(name) >= UNSEEN_AFTER:
-                    self._unseen.setdefault(name, asked.at_us)
+                elif self._age(name) >= UNSEEN_AFTER and (holder := self._scribe.state.holders.get(name)) is not None:
+                    self._unseen[name] = holder.order_id_ex
 
     def _learn(self, name: str, asked: ListSnapshot, row: OrderRow | None) -> None:
         holder = self._scribe.state.holders.get(name)

@@ -10,12 +10,14 @@ import pytest
 from msgspec import Struct
 
 from guard.admin.health import degraded
+from guard.limits import NOBODY
 from guard.recovery.readback import recover
 from guard.simulator.faults import STUB_ORDER_ID, Garbage, Hold, HttpError, Ids, Reset, Unreachable
 from guard.simulator.faults import Stage as Call
 from guard.simulator.orders import Status
 from guard.terms import Answer, Failure, Reply
 from guard.walk import recent
+from tests.scenarios.test_outside import elsewhere
 from tests.support.clock import ManualClock
 from tests.support.guards import operate, record, said
 from tests.support.stage import (
@@ -535,6 +537,41 @@ async def test_a_person_gives_up_an_accepted_order_that_no_list_shows(tmp_path: 
         await turn(scene, s=6)
         assert "not in doubt" in await settled()
         assert scene.ledger()["holders"].keys() == {decision_of(listed)}
+
+
+async def test_a_person_tells_by_which_id_an_accepted_order_is_listed(tmp_path: Path) -> None:
+    """B33: its answer named a stranger's, its remark is the caller's own, and its row was taken for one of outside."""
+    async with stage(tmp_path, record("bot"), record("desk", owner="a person"), policies=LIMITS) as scene:
+        scene.daemon.faults.add(Ids(77, "77", acts=True), path=ORDER)
+        reply = await scene.place(time_in_force="GTC", remark="mine", side="SELL", price=400)
+        (name,) = scene.daemon.orders
+        other = await scene.placed(price=201, time_in_force="GTC")
+        strange = await elsewhere(scene, code="00005", qty=400, price=30, time_in_force="GTC")
+        await turn(scene, s=86_400)
+        ours, theirs, outside, _ = scene.guard.desk.state.holders.values()
+        assert (ours.id, theirs.order_id_ex, outside.key) == (decision_of(reply), other, NOBODY)
+        assert (outside.order_id_ex, scene.held("exits")) == (name, Decimal(700))
+        word = {"verdict": "accepted", "reason": "seen in the app"}
+
+        async def settled(**more: str) -> str:
+            _, told = await operate(scene.guard, f"/admin/decisions/{decision_of(reply)}/settle", word | more)
+            return str(told.get("errors") or told["result"])
+
+        assert "under which id it is" in await settled()
+        assert f"the working order of {theirs.id}" in await settled(order_id_ex=other)
+        assert "the working order of" in await settled(order_id_ex=strange)
+        assert await settled(order_id_ex=name) == "applied"
+        assert "not in doubt" in await settled(verdict="refused")
+        assert scene.held("exits") == 600
+        await turn(scene, s=6)
+        assert (unseen(scene), len(scene.guard.desk.state.holders)) == ([], 3)
+        order = scene.daemon.orders[name]
+        scene.daemon.world.book.fill(order, qty=Decimal(50), price=Decimal(400), at=scene.clock.wall())
+        assert is_passed(await scene.cancel(name))
+        await turn(scene, s=6)
+        assert (scene.held("open_value"), scene.held()) == (Decimal(20_100), Decimal(20_100 + 20_000))
+        await scene.written()
+        assert ledger_of(recover(tmp_path / "state").state) == scene.ledger()
 
 
 async def test_what_was_filled_of_an_order_is_not_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
