@@ -4,11 +4,12 @@ In: records, as Structs or mappings. Out: their sequence numbers, the word that 
 of them again, chain-checked. It must never call *durable* what is not, lose its place in the chain over a failed
 append, or write again to a file whose write or fsync failed once. What a record means does not matter here.
 
-Writing: `writer` is the open journal; `recordend` chains a record, `backlog` queues it (`wakeup` wakes the thread),
-`committer` writes, syncs and signs in the writer thread (`segmentfile`, `checkpointsigner`, `checkpoints`, `space`, on
-`disk`). Records: `entries`, `record`, `seen`. Reading: `segments`, `tail` and `resume` at a start, `search`, `seek`,
-`runs` (snapshots). Proving: `chain`, `tree`, `note`, `examine`, `proof`, `offline`; keys: `signingkey`, `succession`.
-The state directory: `statedir`, `stateformat`, `configstore`, `gaps`, `retention`, `leftover`.
+Writing: `writer` is the open journal; `recordend` chains a record, `backlog` queues it (`wakeup` wakes the thread,
+`waiting` tells who waits), `committer` writes, syncs and signs in the writer thread (`segmentfile`, `checkpointsigner`,
+`checkpoints`, `space`, on `disk`). Records: `entries`, `record`, `seen`. Reading: `segments`, `tail` and `resume` at a
+start, `search`, `seek`, `runs` (snapshots). Proving: `chain`, `tree`, `note`, `examine`, `proof`, `offline`; keys:
+`signingkey`, `succession`. The state directory: `statedir`, `stateformat`, `configstore`, `gaps`, `retention`,
+`leftover`.
 """
 
 from guard.journal.chain import BrokenChain

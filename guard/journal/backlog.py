@@ -1,4 +1,4 @@
-"""Records on their way to the disk, and whoever waits for them. One lock guards everything that two threads touch.
+"""Records on their way to the disk. One lock guards everything that two threads touch.
 
 The event loop puts records in and waits; the writer thread takes all there are and publishes how far it has come: what
 is on the medium (*durable*), and what a signed checkpoint covers (*signed*).
@@ -16,6 +16,7 @@ from msgspec import Struct
 from guard.errors import JournalFault
 from guard.journal.recordend import RecordEnd
 from guard.journal.tree import Tree
+from guard.journal.waiting import Mark, Reached, Waiter, resolve, tell_all
 from guard.journal.wakeup import Wakeup
 
 GATHERED_MAX: Final = 24  # awaited records; a batch with that many does not wait for more
@@ -40,34 +41,6 @@ class QueueBounds(NamedTuple):
 
     records: int
     bytes_: int
-
-
-Reached = Callable[[JournalFault | None], None]
-"""Hears, on the loop, that a mark has come as far as was waited for, or that it never will. It must not raise."""
-
-Waiter = tuple[int, Reached]
-"""The seq of the record that is waited for, and who hears of it."""
-
-
-class Mark:
-    """How far something has come, and who waits for it to come further."""
-
-    def __init__(self, seq: int) -> None:
-        self.seq = seq
-        self.waiters: list[Waiter] = []
-
-    def move(self, seq: int) -> list[Waiter]:
-        """Moves it to `seq`; returns the waiters that this satisfies."""
-        self.seq = seq
-        ready = [waiter for waiter in self.waiters if waiter[0] <= seq]
-        if ready:
-            self.waiters = [waiter for waiter in self.waiters if waiter[0] > seq]
-        return ready
-
-    def drop(self) -> list[Waiter]:
-        """It will come no further; returns all waiters."""
-        left, self.waiters = self.waiters, []
-        return left
 
 
 class Backlog:
@@ -196,7 +169,7 @@ class Backlog:
     def reach(self, mark: Mark, seq: int) -> asyncio.Future[None]:
         """A future that is done once the mark has come to `seq`; it fails with `JournalFault` if it never will."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.when(mark, seq, partial(_resolve, future))
+        self.when(mark, seq, partial(resolve, future))
         return future
 
     def when(self, mark: Mark, seq: int, told: Reached) -> None:
@@ -303,28 +276,6 @@ class Backlog:
         if self.loop is None or not (waiters or then):
             return
         try:
-            self.loop.call_soon_threadsafe(_tell_all, waiters, then, why)
+            self.loop.call_soon_threadsafe(tell_all, waiters, then, why)
         except RuntimeError:  # the loop is closed: nobody waits any more
             return
-
-
-def _tell_all(waiters: list[Waiter], then: Callable[[], None] | None, why: str | None) -> None:
-    try:
-        if then is not None:
-            then()
-    finally:
-        for _, told in waiters:
-            try:
-                told(None if why is None else JournalFault(f"the record may not be on the disk: {why}"))
-            except Exception as error:  # noqa: BLE001 - a bug of ours is one waiter's alone, and the others hear
-                broken = {"message": "whoever waited for a record failed", "exception": error}
-                asyncio.get_running_loop().call_exception_handler(broken)
-
-
-def _resolve(future: asyncio.Future[None], fault: JournalFault | None) -> None:
-    if future.done():  # its task was cancelled
-        return
-    if fault is None:
-        future.set_result(None)
-    else:
-        future.set_exception(fault)

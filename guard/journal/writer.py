@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from guard.clock import Clock
 from guard.errors import GuardFault, JournalFault, StateFault
 from guard.journal import signingkey, statedir, stateformat
-from guard.journal.backlog import Backlog, QueueBounds, Reached
+from guard.journal.backlog import Backlog, QueueBounds
 from guard.journal.checkpoints import CheckpointFile, signed_by
 from guard.journal.checkpointsigner import CheckpointSigner
 from guard.journal.committer import Callbacks, Committer, Lags, WriterParts
@@ -34,6 +34,7 @@ from guard.journal.space import Level, Marks, Space
 from guard.journal.succession import introduction
 from guard.journal.tail import Tail, recover
 from guard.journal.tree import Tree
+from guard.journal.waiting import Reached
 
 SEGMENT_BYTES_MAX: Final = 128 * 2**20
 QUEUE_RECORDS_MAX: Final = 8192
