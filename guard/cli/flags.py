@@ -93,7 +93,7 @@ def takes_limits(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**given: Any) -> None:
-        errors: list[str] = []
+        errors = _blank(name for name in _LIMIT_FLAGS if given[name] is None)
         limits = _limits(errors, {name: given.pop(name) for name in _LIMIT_FLAGS})
         command(**given, limits=limits, errors=errors)
 
@@ -101,6 +101,16 @@ def takes_limits(command: Callable[..., None]) -> Callable[..., None]:
     run.__annotations__ = {each.name: each.annotation for each in (*own, *added)}
     vars(run)["__signature__"] = signature.replace(parameters=[*own, *added])
     return run
+
+
+def _blank(names: Iterable[str]) -> list[str]:
+    """Variables of these limits that are set and empty: the command line takes them for absent, and limits nothing."""
+    variables = (_PREFIX + name.upper() for name in names)
+    return [
+        f"{name}: is empty; write the limit, or take the variable away"
+        for name in variables
+        if os.environ.get(name) == ""
+    ]
 
 
 def _limits(errors: list[str], given: Mapping[str, str | None]) -> KeyLimits:

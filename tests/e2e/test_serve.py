@@ -342,6 +342,17 @@ async def test_flags_form_a_policy_that_binds_everyone(tmp_path: Path) -> None:
     }
 
 
+def test_exit_2_where_the_variable_of_a_limit_is_empty(tmp_path: Path) -> None:
+    """It was taken for one that is not set: the guard started without the limit. A flag still overrides it."""
+    lay_out(tmp_path)
+    blank = dict.fromkeys(("GUARD_MAX_ORDER_VALUE", "GUARD_ALLOWED_MARKETS", "GUARD_HOURS_WINDOW", "GUARD_OPS"), "")
+    done = run("serve", "--allowed-markets", "HK", cwd=tmp_path, env={**blank, "GUARD_DAEMON_KEY": "fc_test"})
+
+    assert (done.returncode, done.stdout) == (2, "")
+    named = [line.removeprefix("guard: ").partition(":")[0] for line in done.stderr.splitlines()]
+    assert named == ["GUARD_MAX_ORDER_VALUE", "GUARD_HOURS_WINDOW"]
+
+
 def test_a_start_tells_of_a_variable_that_is_misspelt(tmp_path: Path) -> None:
     """The limit that it should have been binds nobody; what others have put there is none of the guard's business."""
     lay_out(tmp_path)
