@@ -36,7 +36,7 @@ from guard.listeners import bounds_of, listening_on, opened, unopened
 from guard.loop import heap
 from guard.pipeline import Pipeline
 from guard.policy import PolicyError
-from guard.recovery.beginning import first_records, over_by, unsigned
+from guard.recovery.beginning import end_temporary, first_records, unsigned
 from guard.recovery.groundwork import desk_over, read_back
 from guard.recovery.keeper import Keeper
 from guard.recovery.readback import Recovered
@@ -137,12 +137,12 @@ class Guard:
     def _stand(self, recovered: Recovered) -> ActiveConfig:
         """What is in force from the start on. Policies that cannot be kept beside the record are not put in force."""
         keyring, issuers = load_keys(self.settings)
-        over_by(recovered, self.clock.wall())
+        end_temporary(recovered, self.clock.wall())
         policy_change = recovered.policy_change
-        over = policy_change.temporary
-        before = Before(recovered.policy_sha256, policy_change.expired, None if over is None else over.back)
+        temporary = policy_change.temporary
+        before = Before(recovered.policy_sha256, policy_change.expired, None if temporary is None else temporary.back)
         found = at_start(self.settings, keyring, self.store, before=before, now=self.clock.wall())
-        recovered.ends = over if found.ends else None
+        recovered.ends = temporary if found.ends else None
         self.policy_errors = list(found.errors)
         if found.policies is not None:
             warmed(found.policies, keyring, now=self.clock.wall())

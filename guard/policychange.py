@@ -39,15 +39,15 @@ class PolicyChangeState(Struct):
 
     def left_s(self, wall: datetime) -> float:
         """Seconds until then: 0 once it is over, infinity without a temporary set."""
-        over = self.temporary
-        if over is None or over.until is None:
+        temporary = self.temporary
+        if temporary is None or temporary.until is None:
             return float("inf")
-        return max((over.until - wall).total_seconds(), 0.0)
+        return max((temporary.until - wall).total_seconds(), 0.0)
 
-    def ended(self, wall: datetime) -> Policy | None:
-        """The temporary set that ended while no guard ran, treated as if it had been reverted in time."""
-        over = self.temporary
-        if over is None or not self.is_due(wall):
+    def end_if_due(self, wall: datetime) -> Policy | None:
+        """Ends the temporary set, and returns it, if its time passed while no guard ran: as if reverted in time."""
+        temporary = self.temporary
+        if temporary is None or not self.is_due(wall):
             return None
-        self.temporary, self.expired = None, over.sha256
-        return over
+        self.temporary, self.expired = None, temporary.sha256
+        return temporary

@@ -151,8 +151,8 @@ def _counted(
     return tuple(split_graft(new, size=PART_ORDERS, stamps=PART_STAMPS))
 
 
-def over_by(found: Recovered, wall: datetime) -> None:
+def end_temporary(found: Recovered, wall: datetime) -> None:
     """Ends what was in force only until a time that has passed since."""
-    found.over = found.policy_change.ended(wall)
+    found.over = found.policy_change.end_if_due(wall)
     if found.over is not None:
         found.policy_sha256 = found.over.back
