@@ -52,7 +52,7 @@ class Changes:
     # ------------------------------------------------------------ keys
 
     async def reload_keys(self, who: Who, *, if_match: frozenset[str] | None = None) -> ChangeResult:
-        """Read keys.json and the issuers anew; the policies stay, the keys' own limits follow their records.
+        """Reads keys.json and the issuers anew; the policies stay, the keys' own limits follow their records.
 
         Keys that are taken away do not wait while the past is read for a reload of policies.
         """

@@ -88,17 +88,6 @@ def outcomes(facts: Facts) -> Markup:
         )
         for one in sorted(facts.doubts.values(), key=lambda one: (one.settled is not None, one.ts))[:ROWS_MAX]
     ]
-    took = facts.duration_us
-    speed = (
-        el(
-            "p",
-            f"The daemon answered half of them within {took.percentile(50) / 1000:.1f} ms and 99 % within "
-            f"{took.percentile(99) / 1000:.1f} ms.",
-            class_="note",
-        )
-        if took.count
-        else None
-    )
     heads = ("when", "decision", "why", "settled as", "by what")
     return section(
         "outcomes",
@@ -109,11 +98,20 @@ def outcomes(facts: Facts) -> Markup:
             verdicts,
             kinds="hnn",
         ),
-        speed,
+        _speed(facts),
         table("Allowed and not sent: nothing of these reached the daemon", ("why", "trades"), unsent, kinds="xn"),
         table("Unknown outcomes, and how they were settled", heads, doubts, kinds="tmxtx"),
         more(facts.doubts_total, len(doubts)),
     )
+
+
+def _speed(facts: Facts) -> Markup | None:
+    took = facts.duration_us
+    if not took.count:
+        return None
+    half_ms, most_ms = took.percentile(50) / 1000, took.percentile(99) / 1000
+    told = f"The daemon answered half of them within {half_ms:.1f} ms and 99 % within {most_ms:.1f} ms."
+    return el("p", told, class_="note")
 
 
 def outside(facts: Facts) -> Markup:

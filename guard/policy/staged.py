@@ -152,15 +152,14 @@ def _instrument(order: PlaceOrder, known: KnownInstrument | None) -> Instrument 
     kind = kind_of(order.market, order.code)
     if known is None:
         return Missing(Code.REFERENCE_UNAVAILABLE, f"the test says nothing of {order.symbol}")
-    row = known
     return Instrument(
         symbol=order.symbol,
-        kind=row.kind or kind,
-        currency=row.currency or currency_of(order.market, order.code),
-        multiplier=row.multiplier,
-        lot_size=row.lot_size,
-        strike=row.strike,
-        underlying=row.underlying,
+        kind=known.kind or kind,
+        currency=known.currency or currency_of(order.market, order.code),
+        multiplier=known.multiplier,
+        lot_size=known.lot_size,
+        strike=known.strike,
+        underlying=known.underlying,
     )
 
 

@@ -6,7 +6,7 @@ evaluated by the very rules; where nothing is found nothing is claimed.
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice, product
 from typing import Any, Final
 
@@ -130,7 +130,7 @@ def _shaped(ask: TrialRequest, doc: PolicyDoc) -> TrialRequest:
     return replace(ask, order=shaped)
 
 
-def _wall(was: PolicyDoc, now: PolicyDoc, market: str) -> Any:
+def _wall(was: PolicyDoc, now: PolicyDoc, market: str) -> datetime:
     """Noon of a plain day, or of that of the exchange rates; a moment before an end of one of the policies."""
     ends = [doc.policy.expires_at for doc in (was, now) if doc.policy.expires_at is not None]
     day = next((doc.fx.as_of for doc in (now, was) if doc.fx is not None), DAY)
