@@ -242,7 +242,7 @@ def pieces_of_keys(keyring: Keyring) -> Pieces:
 
 
 def config_of(settings: Settings, keyring: Keyring, issuers: Issuers, *, policies: PolicySet | None) -> ActiveConfig:
-    """The configuration of these parts, with the hash of everything that decides (contract §7, `config_sha256`)."""
+    """The configuration of these parts, with the hash of everything that decides, as records cite it."""
     deciding = {
         "version": __version__,
         "rules": RULES_VERSION,

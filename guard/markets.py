@@ -3,7 +3,7 @@
 Pure facts and look-ups, shared by the rooms that judge, filter or simulate instruments. Three vocabularies meet here:
 the policy's words (HK, FUTURES_US, …), the trade header's `TrdMarket` with `TrdSecMarket`, and the quote side's
 `QotMarket`. They share small integers with different meanings (2 is US in one and HK futures in another), so nobody
-outside this module converts by hand. Source: Trd_Common and Qot_Common enums, daemon.md §3.5 and §3.6.
+outside this module converts by hand. Source: Trd_Common and Qot_Common enums.
 """
 
 import re

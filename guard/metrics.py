@@ -1,6 +1,7 @@
 """Counters for Prometheus: plain integers on the hot path, families only at exposition, labels from closed sets.
 
-The names, labels and buckets are the contract's §6. A label value that is not known beforehand becomes `other`.
+Dashboards and alarms hang on names, labels and buckets, so these stay what they are. A label value that is not known
+beforehand becomes `other`.
 """
 
 from bisect import bisect_left

@@ -1,7 +1,7 @@
 """Settings: every table and key that `guard.toml` may have, as one frozen value, and what is wrong with it as a whole.
 
-Each key has its default here. What this version cannot do yet is refused rather than ignored. Source: contract §3. How
-it is read: `settingsfile`.
+Each key has its default here. What this version cannot do yet is refused rather than ignored. How it is read:
+`settingsfile`.
 """
 
 import re

@@ -2,7 +2,7 @@
 
 Input comes from a strict JSON parse, so numbers are `int` or `Decimal` and never text. Every check takes the value as
 parsed and returns it typed, or raises `WrongField`; the caller collects, so that all errors are told at once. `null`
-never reaches a check: it equals a field left out. Sources: contract §4 *Keys*, daemon.md §5.1, RFC 3339.
+never reaches a check: it equals a field left out. Times are those of RFC 3339.
 """
 
 import hashlib

@@ -2,7 +2,7 @@
 
 Two refusals are told apart: `scope`, the key lacks it altogether, and `environment`, the key has it for the other
 environment. On top of either profile a reconfirmation needs a trade scope and an unlock takes `trade:unlock` or
-`trade:real` (contract §4 *Scopes*; the daemon's own history is daemon.md §5.3 B23, B30). Pure.
+`trade:real` (the daemon's own history: B23, B30). Pure.
 """
 
 from functools import lru_cache

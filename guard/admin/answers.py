@@ -1,7 +1,7 @@
 """How the ops listener answers: JSON, a refusal in the contract's one body, what came of a change. Pure.
 
-A change that was not made is a refusal like any other (contract §4): the same body and headers, with a reason for each
-error, and beside them all that a change says.
+A change that was not made is a refusal like any other: the same body and headers, with a reason for each error, and
+beside them all that a change says.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The ops listener's routes: `/livez` `/readyz` `/status` `/metrics` and `/admin/*` (contract §3).
+"""The ops listener's routes: `/livez` `/readyz` `/status` `/metrics` and `/admin/*`.
 
 `/admin/*` always wants a key with the scope for it and an owner. The `Host` must be this listener's, so that a page in
 an operator's browser cannot be made to call it by another name (DNS rebinding).

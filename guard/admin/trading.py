@@ -34,7 +34,7 @@ class ScopeBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StateBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of `POST /admin/state` (contract §5)."""
+    """The body of `POST /admin/state`."""
 
     state: Literal["active", "reduce_only", "cancel_only", "locked"]
     reason: str

@@ -4,7 +4,7 @@
 (`order_id`, `order_id_ex`). Cash flows, funds and positions are the account's and name none. `DIAGNOSTICS`: path to the
 members that are shown, all of them numbers and flags about the daemon itself; what else an answer holds may be about
 other callers (B17). `SUBSCRIPTIONS`: paths that list what is subscribed, by everybody, for all share one connection
-(W18). Source: messages.json; daemon.md §2.2, §6.4.
+(W18). Source: messages.json.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """What `guard check` asks the daemon, and which of its other doors are open. Changes nothing there.
 
-Whether the guard's key may trade is not tried: that would take an order. Ports and modes: daemon.md §1, §7.
+Whether the guard's key may trade is not tried: that would take an order.
 """
 
 import contextlib

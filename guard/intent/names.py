@@ -6,8 +6,8 @@ stand at top level (the trade header). `~`: they may stand there or in the objec
 indented line continues the one above. Where a flat body could mean two fields, the header's wins: a flat `trd_market`
 is the header's; cancel-all's own filter of that name exists in the proto shape only.
 
-Sources: FTAPI messages of 2026-04; the snake_case aliases of daemon.md §3.3 and §3.4 (a camelCase name is refused with
-its snake_case form, W11, B12, B13); the fields of the reference's own examples.
+Sources: FTAPI messages of 2026-04; the daemon's snake_case aliases (a camelCase name is refused with its snake_case
+form, W11, B12, B13); the fields of the reference's own examples.
 """
 
 from collections.abc import Mapping

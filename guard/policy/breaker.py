@@ -1,4 +1,4 @@
-"""What stops a key by itself: too many outcomes of one kind in a window (contract §5 [breaker]).
+"""What stops a key by itself: too many outcomes of one kind in a window (`[breaker]` of a policy).
 
 An outcome is counted when it is known, never refused for that; the one that makes the count full stops the key, which
 is then halted until a person sets it active. The walk posts the claims, asks `tripped` what they came to, and does the

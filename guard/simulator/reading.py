@@ -1,4 +1,4 @@
-"""Bodies as the daemon reads them: lenient, in its own order of steps (daemon.md §3.1).
+"""Bodies as the daemon reads them: lenient, in its own order of steps.
 
 Keys to snake case, aliases to names, a flat body wrapped into `c2s`, flat header fields into `header`, shorthand
 symbols into securities, then unknown names refused. Nothing here is shared with the guard's parser. Where two spellings

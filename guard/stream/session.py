@@ -1,10 +1,10 @@
 """Which push frames a caller may see. Pure: bytes in, a classified frame or None out; None is dropped.
 
-A frame of the daemon is JSON `{type, proto_id, sec_key?, acc_id?, trd_market?, body_b64, …}` (daemon.md §4.4). Quotes
-and notifications want `qot:read`, trade events `acc:read` and, for keys restricted to accounts or markets, theirs (B04,
-B31). A trade event that does not say whose it is, or for a market-bound key which market, is nobody's (W13). What is
-passed on are the daemon's own bytes, so a frame that two readers could read differently is not understood either.
-A frame is classified and written as RFC 6455 wants it once, whoever may see it: what a server sends is not masked.
+A frame of the daemon is JSON `{type, proto_id, sec_key?, acc_id?, trd_market?, body_b64, …}`. Quotes and notifications
+want `qot:read`, trade events `acc:read` and, for keys restricted to accounts or markets, theirs (B04, B31). A trade
+event that does not say whose it is, or for a market-bound key which market, is nobody's (W13). What is passed on are
+the daemon's own bytes, so a frame that two readers could read differently is not understood either. A frame is
+classified and written as RFC 6455 wants it once, whoever may see it: what a server sends is not masked.
 """
 
 from collections.abc import Callable

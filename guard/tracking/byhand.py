@@ -22,7 +22,7 @@ _VERDICTS = {verdict.value: verdict for verdict in Verdict}
 
 
 class SettleBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of `POST /admin/decisions/{id}/settle` (contract §5)."""
+    """The body of `POST /admin/decisions/{id}/settle`."""
 
     verdict: Literal["accepted", "refused", "not_sent"]
     reason: str

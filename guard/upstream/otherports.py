@@ -1,6 +1,6 @@
 """The daemon's other listeners, at their usual ports: whoever can reach one walks past the guard (B30).
 
-Only connections are tried, nothing is sent. Ports: daemon.md §1, §7.
+Only connections are tried, nothing is sent.
 """
 
 import asyncio

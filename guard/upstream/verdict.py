@@ -3,7 +3,7 @@
 *refused*: 4xx but 408 and 409, or 2xx with `ret_type` -1 or -500. *not sent*: no byte of the request left.
 *accepted*: 2xx with `ret_type` 0 and, for a new order, an order id that is not empty, not zero and not already known
 (a repeated id is another order's answer, B33; an empty or zero one was never sent to the exchange, B34). Everything
-else is *unknown*: only evidence releases money. Source: contract §4, `Verdict on a trade`.
+else is *unknown*: only evidence releases money.
 """
 
 import re
@@ -53,7 +53,7 @@ def _id(given: object) -> str | None:
 
 
 def _names_a_new_order(order_id: str | None, order_id_ex: str | None, known_ids: Container[str]) -> bool:
-    # Where both are given the external id is the order's own; the number may be a hash of it (daemon.md §4.1).
+    # Where both are given the external id is the order's own; the number may be a hash of it.
     own = order_id if order_id_ex is None else order_id_ex
     if own is None or not own.strip("0") or own in known_ids:
         return False

@@ -1,4 +1,4 @@
-"""The breaker: too many unknown outcomes, or refusals by the daemon, stop a key (contract §5 [breaker]).
+"""The breaker: too many unknown outcomes, or refusals by the daemon, stop a key (`[breaker]` of a policy).
 
 Each such outcome carries its count in its own record, so a restart goes on counting. The one that fills a limit puts
 the key into `cancel_only`, with a `state` record by "breaker", until a person sets the key active.

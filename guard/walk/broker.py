@@ -18,7 +18,7 @@ from guard.walk.desk import Situation, Visit
 
 RULE: Final = "daemon.broker_limits"
 ANEW: Final = Bucket(10, 30, "account")
-ANEW_AT: Final = frozenset({2101, 2102, 2201, 2211})  # funds, positions, orders and fills (daemon.md §9)
+ANEW_AT: Final = frozenset({2101, 2102, 2201, 2211})  # funds, positions, orders and fills
 
 
 class BrokerLimit(Struct, frozen=True):

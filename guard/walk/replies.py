@@ -129,7 +129,7 @@ def settled(
 ) -> Reply:
     """The reply to a trade once its verdict is known; `result` None: the guard itself failed on the way.
 
-    In the simulated environment a stub answer is passed on, marked as unknown (contract §4 *Refusals*).
+    In the simulated environment a stub answer is passed on, marked as unknown.
     """
     state = recorder.desk.state
     headers = rate_headers(state, judged.claims, t_us=state.at_us)  # it was settled in this turn
@@ -222,7 +222,7 @@ def first_of(desk: Desk, visit: Visit, *, taken: Taken, claim: Claim) -> Outcome
 
 
 def again(recorder: Recorder, visit: Visit, situation: Situation, *, first: Outcome, step: str) -> Reply:
-    """The Idempotency-Key was used before: the answer to its first request is given again (contract §4 *Bodies*)."""
+    """The Idempotency-Key was used before: the answer to its first request is given again."""
     visit.outcome = "allowed"
     try:
         recorder.allowed(visit, situation, replays=step)

@@ -1,7 +1,7 @@
 """The gaps that the broker wants between two requests of one bucket: 20 ms for new orders, 40 ms for changes.
 
 Kept by sending later, never by refusing; a cancel never waits. Pure; time is an argument. Source: the broker's
-documented limits (daemon.md §9).
+documented limits.
 """
 
 from collections.abc import Mapping

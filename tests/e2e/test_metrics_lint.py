@@ -27,7 +27,7 @@ NOT_YET: Final = {
     "guard_shadow_divergence_total",
     "guard_reference_age_seconds",
 }
-"""Metrics of contract §6 whose subject may not exist yet; the rest is always exposed."""
+"""Promised metrics whose subject may not exist yet; the rest is always exposed."""
 
 CONTRACT: Final = re.findall(
     r"\w+",
@@ -93,7 +93,7 @@ async def test_promtool_finds_nothing_to_say(tmp_path: Path) -> None:
 
 
 async def test_every_metric_of_the_contract_is_there_with_its_labels(tmp_path: Path) -> None:
-    """Each name of contract §6 is exposed, but for those without a subject yet; others are named here."""
+    """Each promised name is exposed, but for those without a subject yet; others are named here."""
     simulator = Simulator()
     async with running(lay_out(tmp_path), daemon=simulator) as guard:
         await _traffic(guard, simulator)

@@ -79,7 +79,7 @@ async def _status_of(guard: Guard, host: str) -> int:
 
 
 def _is_refusal(answer: aiohttp.ClientResponse, body: dict[str, Any]) -> None:
-    """The one body of every refusal (contract §4), whatever else it says; the codes agree, the header names it."""
+    """The one body of every refusal, whatever else it says; the codes agree, the header names it."""
     message, said, reasons = body["ret_msg"], body["guard"], body["guard"]["reasons"]
     assert (body["ret_type"], body["s2c"], body["error"], body["err_code"]) == (-1, None, message, said["code"])
     assert (reasons[0]["code"], reasons[0]["message"]) == (said["code"], message)

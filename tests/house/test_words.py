@@ -10,6 +10,7 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 UNFINISHED: Final = re.compile(r"\b(TODO|FIXME|XXX|HACK|NotImplementedError|for now|dummy)\b")
+ELSEWHERE: Final = re.compile(r"\bcontract §|\bdaemon\.md\b")  # notes that this repository does not have
 EMPTY_NAMES: Final = {"utils", "helpers", "manager", "common", "misc", "base"}
 # Spelt apart, so that this file does not name what it forbids.
 FOREIGN: Final = re.compile(
@@ -38,8 +39,11 @@ def _tracked() -> list[Path]:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "guard").rglob("*.py")), ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_the_product_holds_no_unfinished_words(path: Path) -> None:
-    """Nothing in the product says that it is not done, and no module is named after nothing."""
-    assert not UNFINISHED.search(path.read_text())
+    """Nothing in the product says that it is not done or cites what is not here; no module is named after nothing."""
+    text = path.read_text()
+
+    assert not UNFINISHED.search(text)
+    assert not ELSEWHERE.search(text)
     assert path.stem not in EMPTY_NAMES
 
 

@@ -261,7 +261,7 @@ async def test_the_connection_used_last_is_used_first() -> None:
 
 
 async def test_a_trade_takes_no_connection_that_was_idle_for_two_seconds() -> None:
-    """Older ones stay for reads (contract §4, Verdict)."""
+    """Older ones stay for reads."""
     idle = IdleConnections(idle_max_s=15.0)
     old = put(idle, TRADE_IDLE_MAX_S)
 

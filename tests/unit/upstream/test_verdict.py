@@ -164,7 +164,7 @@ def test_b34_a_success_without_a_usable_order_id_is_unknown(s2c: Any) -> None:
 
 
 def test_a_stub_id_is_no_accepted_order() -> None:
-    """An external id of "0" beside a number means that the order never left the daemon (daemon.md §4.1)."""
+    """An external id of "0" beside a number means that the order never left the daemon."""
     outcome = judge(NEW, said(0, s2c={"order_id": 206158430256, "order_id_ex": "0"}), known_ids=())
 
     assert outcome.verdict is Verdict.UNKNOWN
