@@ -126,11 +126,11 @@ class PolicyChanges:
         if not self.policy_change.is_due(self._desk.clock.wall()):
             return
         async with self._recounting.ahead(self._turn):  # until then no order passes
-            over = self.policy_change.temporary
-            if over is not None and self.policy_change.is_due(self._desk.clock.wall()):
+            temporary = self.policy_change.temporary
+            if temporary is not None and self.policy_change.is_due(self._desk.clock.wall()):
                 with uncollected() as made:
                     old = ref(self._desk.config)
-                    await self._reverted(self._desk.config, over)
+                    await self._reverted(self._desk.config, temporary)
                     made.stays = True
                     await let_go(self._left_over, old)
 
@@ -175,11 +175,11 @@ class PolicyChanges:
 
     def _endless(self, was: ActiveConfig, built: PolicySet, until: datetime, *, is_same: bool) -> str | None:
         """Why this cannot end then; None where it can, or does so already."""
-        over, wall = self.policy_change.temporary, self._desk.clock.wall()
+        temporary, wall = self.policy_change.temporary, self._desk.clock.wall()
         if until <= wall:
             return PAST_END.format(until, wall)
-        if over is not None:  # a later end would take the place of this one
-            return None if is_same and over.until == until else OTHER_END
+        if temporary is not None:  # a later end would take the place of this one
+            return None if is_same and temporary.until == until else OTHER_END
         return NO_END if built.sha256 == was.policy_sha256 else None
 
     async def _kept_beside(self, was: ActiveConfig, built: PolicySet, texts: Mapping[str, str]) -> None:
@@ -262,16 +262,16 @@ class PolicyChanges:
 
     async def _base(self, asked: ProposedChange) -> tuple[Policy, str] | None:
         """A change on top of one that ends: it ends with it, unless it stands by itself beside what was before."""
-        over = self.policy_change.temporary
-        if over is None or over.back is None or asked.until is not None:
+        temporary = self.policy_change.temporary
+        if temporary is None or temporary.back is None or asked.until is not None:
             return None
-        back = await self._kept(asked.was, over.back)
+        back = await self._kept(asked.was, temporary.back)
         if back is None or (await aside(held_against, back, asked.built)).is_safe:
             return None
-        record = msgspec.structs.replace(self._record(asked, "applied"), until=over.until, back=over.back)
-        end = "" if over.until is None else f"{over.until:%Y-%m-%dT%H:%M:%SZ}"
+        record = msgspec.structs.replace(self._record(asked, "applied"), until=temporary.until, back=temporary.back)
+        end = "" if temporary.until is None else f"{temporary.until:%Y-%m-%dT%H:%M:%SZ}"
         sentence = (
-            f"at {end} this goes back to {over.back[:12]} with the change that it builds on; "
+            f"at {end} this goes back to {temporary.back[:12]} with the change that it builds on; "
             "take that one out of the files and reload to keep this one"
         )
         return record, sentence
