@@ -31,6 +31,7 @@ from guard.policy.rule import OrderRule
 from guard.terms import Needs, OrderType, PlaceOrder, Side
 
 SHAPES_MAX: Final = 128  # shapes of orders that one plan remembers, and classes of orders
+KINDS_MAX: Final = 1024  # kinds of orders of which it is at hand what has to be known, for keys alike in this
 _CAP: Final = itemgetter(0)
 _ZERO: Final = Decimal(0)
 Shape = tuple[ClassKey, str, Side, OrderType]
@@ -48,6 +49,7 @@ class Plan(Struct, frozen=True):
 
     Bounded caches of pure answers: `passed` has the shapes that no rule on the shape alone refuses, `classes` what is
     asked of them, `in_currency` the rules of `others` for one currency, `needed` what has to be known before judging.
+    The last is one for all keys of the same policies whose own limits look at nothing besides.
     """
 
     bounds: tuple[tuple[Bound, ...], ...]
@@ -78,7 +80,7 @@ class Plan(Struct, frozen=True):
             found = needs_of(self.wants, order, price_age_max_ms=self.terms.price_age_max_ms or 0)
             if self.wants.collars:
                 return found  # they look at every price of the order
-            if len(self.needed) >= SHAPES_MAX:
+            if len(self.needed) >= KINDS_MAX:
                 self.needed.clear()
             self.needed[kind] = found
         return found
@@ -161,7 +163,7 @@ def _others(rules: Iterable[OrderRule]) -> tuple[OrderRule, ...]:
 def joined(shared: Plan, own: Sequence[Bound], *, key: str, needs_cover: bool) -> Plan:
     """A plan that many keys share, and one key's own limits behind it."""
     mine = plan_of(own)
-    covers = shared.covers or mine.covers
+    covers, wants = shared.covers or mine.covers, shared.wants | mine.wants
     return Plan(
         bounds=(*shared.bounds, *mine.bounds),
         orders=_beside(shared.orders, mine.orders),
@@ -170,7 +172,7 @@ def joined(shared: Plan, own: Sequence[Bound], *, key: str, needs_cover: bool) -
         converting=(*shared.converting, *mine.converting),
         covers=covers,
         terms=shared.terms,
-        wants=shared.wants | mine.wants,
+        wants=wants,
         breaker=(*shared.breaker, *mine.breaker),
         others=(*shared.others, *mine.others),
         every=(*shared.every, *mine.every),
@@ -178,7 +180,7 @@ def joined(shared: Plan, own: Sequence[Bound], *, key: str, needs_cover: bool) -
         passed={},
         classes={},
         in_currency={},
-        needed={},
+        needed=shared.needed if wants == shared.wants else {},
         key=key,
         lacks_cover=needs_cover and not covers,
     )

@@ -7,6 +7,7 @@ import pytest
 
 from guard.codes import Code
 from guard.policy import ValueTerms, excusable
+from guard.policy.plan import KINDS_MAX
 from guard.terms import KeyLimits, Needs, OrderType, Reason, Side
 from tests.support.policy import FRIDAY, PAPER, REAL, caller, order, policies
 
@@ -89,6 +90,23 @@ def test_a_keys_own_limits_have_needs_too() -> None:
 
     assert policies().on(who, REAL, wall=FRIDAY).needs_of(order(**MARKET)).quote
     assert not policies().on(caller(), REAL, wall=FRIDAY).needs_of(order(**MARKET)).quote
+
+
+def test_keys_with_the_same_needs_look_them_up_in_one_place() -> None:
+    """What the policies look at is found once for all keys, unless a key's own limits look at more. It is bounded."""
+    rules = policies("[orders]\nmax_qty = 1")
+    by_count, by_value = KeyLimits(max_orders_per_minute=1), KeyLimits(max_order_value=Decimal(1))
+    plain, alike, more = (
+        rules.on(caller(name, limits=limits), REAL, wall=FRIDAY)
+        for name, limits in (("a", KeyLimits()), ("b", by_count), ("c", by_value))
+    )
+
+    assert more.needs_of(order(**MARKET)).quote
+    assert not plain.needs_of(order(**MARKET)).quote
+    assert alike.needs_of(order(**MARKET)) is plain.needs_of(order(**MARKET))
+    for number in range(2 * KINDS_MAX):
+        alike.needs_of(order(code=f"{number:05}"))
+        assert len(plain.needed) <= KINDS_MAX
 
 
 def test_selectors_choose_needs() -> None:
