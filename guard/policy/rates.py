@@ -17,6 +17,7 @@ from guard.policy.rule import Meter, OrderRule, Proposal, Reach, Request, Scope
 from guard.terms import Account, Claim, Effect, Reason, Shortfall
 
 _NEW: Final = Effect.ORDER_NEW
+_encoded: Final = msgspec.json.Encoder().encode
 CLAIMS_MAX: Final = 16_384  # counters of which the claim, always the same, is at hand
 
 
@@ -190,4 +191,4 @@ def _digest(proposal: Proposal) -> str:
         order.remark,
         proposal.mark,
     )
-    return hashlib.sha256(msgspec.json.encode(same)).hexdigest()
+    return hashlib.sha256(_encoded(same)).hexdigest()

@@ -120,7 +120,8 @@ def _limit(
     if ratio is not None and ratio > 0:
         size = EXACT.multiply(own.price, EXACT.add(_ONE, ratio))
         own = _Priced(size, "limit, adjusted", f"the limit {plain(limit)} may be moved by {plain(ratio)}")
-    own = _once_touched(order, own)
+    if order.aux_price is not None:
+        own = _once_touched(order, own, trigger=order.aux_price)
     if world is None or (order.side is _BUY and limit > 0 and not is_future):
         return own
     found = seen(world.quote, side=order.side, terms=terms, is_taker=False)
@@ -134,10 +135,9 @@ def _limit(
     return _larger(own, found)
 
 
-def _once_touched(order: PlaceOrder, own: _Priced) -> _Priced:
+def _once_touched(order: PlaceOrder, own: _Priced, *, trigger: Decimal) -> _Priced:
     """A sale goes out once the market has risen to its trigger, so not for less; below zero a purchase likewise."""
-    trigger = order.aux_price
-    if order.order_type is not OrderType.LIMIT_IF_TOUCHED or trigger is None:
+    if order.order_type is not OrderType.LIMIT_IF_TOUCHED:
         return own
     if trigger.copy_abs() <= own.price or (order.side is _BUY and trigger > 0):
         return own
