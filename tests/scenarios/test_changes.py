@@ -38,6 +38,20 @@ async def test_w04_a_change_is_judged_at_its_full_new_value(tmp_path: Path) -> N
         assert scene.daemon.orders[mine].price == 250
 
 
+async def test_w06_a_change_is_valued_as_far_up_as_it_lets_the_daemon_move_it(tmp_path: Path) -> None:
+    """The adjustment is the change's own: it counts where it is given, and no longer where the next leaves it out."""
+    async with stage(tmp_path, policies={"desk.toml": '[orders]\nmax_value = "100000 HKD"'}) as scene:
+        mine = await scene.placed()
+        moved = {"adjust_price": True, "adjust_side_and_limit": 0.1}
+        assert codes(await scene.modify(mine, qty=400, price=240, **moved)) == ["max_order_value"]
+        assert scene.reached(MODIFY) == []
+        assert is_passed(await scene.modify(mine, qty=400, price=220, **moved))
+        sent = scene.reached(MODIFY)[0].json["c2s"]
+        assert (sent["adjust_price"], sent["adjust_side_and_limit"]) == (True, Decimal("0.1"))
+        assert is_passed(await scene.modify(mine, qty=400, price=240))
+        assert "adjust_price" not in scene.reached(MODIFY)[1].json["c2s"]
+
+
 async def test_a_change_meets_the_rules_on_instruments_and_hours_too(tmp_path: Path) -> None:
     """Market, symbol, side and hours bind a change as they bind a new order: a body without a symbol evades nothing."""
     async with stage(tmp_path, policies={"desk.toml": DAILY}) as scene:
