@@ -70,7 +70,6 @@ class Backlog:
         self._begun_s = 0.0  # since when the oldest record is queued
         self._wakeup = Wakeup()  # what the writer thread waits on
         self._is_asleep = False
-        self._settled = threading.Condition(self.lock)
         self._wanted_seq = 0  # a checkpoint is wanted that covers this record
 
     # ------------------------------------------------------------ the loop's side
@@ -155,13 +154,7 @@ class Backlog:
 
     def refuse(self) -> NoReturn:
         """Raises `JournalFault`: nothing more is taken. The caller holds the lock."""
-        self.refuse_if_failed()
-        raise JournalFault("the journal is closed")
-
-    def refuse_if_failed(self) -> None:
-        """Raises `JournalFault` after a fault of the disk. The caller holds the lock."""
-        if self.failed is not None:
-            raise self._fault()
+        raise JournalFault("the journal is closed") if self.failed is None else self._fault()
 
     def _fault(self) -> JournalFault:
         return JournalFault(f"the journal is closed until a restart: {self.failed}")
@@ -204,9 +197,10 @@ class Backlog:
         """Blocks until the record is durable: for the start and for tools, never on the event loop."""
         with self.lock:
             self._hurry()
-            self._settled.wait_for(lambda: self.failed is not None or self.durable.seq >= seq)
-            if self.durable.seq < seq:
-                self.refuse_if_failed()
+        while self.failed is None and self.durable.seq < seq:
+            time.sleep(_TICK_S)  # it is seldom asked for, and to tell whoever waits would cost each sync more
+        if self.durable.seq < seq:
+            raise self._fault()
 
     def close(self) -> bool:
         """Takes nothing more from now on; False: it was closed before."""
@@ -259,7 +253,6 @@ class Backlog:
         """Moves the mark to `seq`. `then` is called on the loop before the waiters go on."""
         with self.lock:
             ready = mark.move(seq)
-            self._settled.notify_all()
         self._tell(ready, then=then)
 
     def fail(self, error: Exception) -> None:
@@ -269,7 +262,6 @@ class Backlog:
             self.failed = why
             left = self.durable.drop() + self.signed.drop()
             _ = self._emptied()
-            self._settled.notify_all()
         self._tell(left, why=why)
 
     def _tell(self, waiters: list[Waiter], *, then: Callable[[], None] | None = None, why: str | None = None) -> None:
