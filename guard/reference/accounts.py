@@ -10,10 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-import jiter
-
 from guard.clock import Clock
 from guard.codes import Code
+from guard.reference.envelope import opened
 from guard.supervisor import Supervisor
 from guard.terms import Account, AccountRow, Answer, Daemon, Env, Missing, Outbound
 
@@ -69,11 +68,9 @@ def _row(raw: object) -> AccountRow | None:
 
 
 def _list_of(body: bytes) -> list[Any]:
-    envelope = jiter.from_json(body, catch_duplicate_keys=True, float_mode="decimal", allow_inf_nan=False)
-    s2c = envelope.get("s2c") if isinstance(envelope, dict) else None
+    s2c = opened(_OK, body)
     listed = s2c.get("acc_list") if isinstance(s2c, dict) else None
-    ret_type = envelope.get("ret_type") if isinstance(envelope, dict) else None
-    if not isinstance(listed, list) or isinstance(ret_type, bool) or ret_type != 0 or len(listed) > ACCOUNTS_MAX:
+    if not isinstance(listed, list) or len(listed) > ACCOUNTS_MAX:
         raise _Odd
     return listed
 

@@ -1,6 +1,6 @@
 """What decided on the day: policies, keys and settings as the hashes of a decision name them in the store.
 
-A `Day` is made once for each `config_sha256`. What is not in the store any more, is another thing than its hash names,
+A `Day` is made once for each pair of hashes. What is not in the store any more, is another thing than its hash names,
 or was written under other rules than today's, is told by a word: such decisions are counted, not guessed at.
 """
 

@@ -75,6 +75,7 @@ def test_an_empty_list_and_an_unknown_environment_are_no_accounts() -> None:
         b'{"ret_type":0,"s2c":{"acc_list":{}}}',
         b'{"ret_type":0,"ret_type":0,"s2c":{"acc_list":[]}}',
         b'{"ret_type":false,"s2c":{"acc_list":[]}}',
+        b'{"ret_type":0.0,"s2c":{"acc_list":[]}}',
         b"[" * 10_000,
         listed(ret_type=-1),
         listed(ret_type="0"),
