@@ -194,6 +194,7 @@ class Life:
         """Holds at any time."""
         at_risk, most = self._at_risk(), self._spent() + self._at_risk()
         assert at_risk <= self.scene.held("open_value")
+        assert sum(one.left for one in self._working()) <= self.scene.held("exits")
         assert at_risk <= OPEN
         assert most <= min(self._days())
         assert most <= DAILY
@@ -303,7 +304,7 @@ class Life:
         """One thing happens, and the loop turns a few times."""
         if self._is(0.5):
             self._calm()
-        if self._is(0.1):
+        if self._is(0.2):
             await self._look()
         else:
             rest = (self._trade, self._trade, self._halt, self._shut, self._slow_down, self._slow_down)

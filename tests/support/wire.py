@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from random import Random  # noqa: TID251 - seeded
 from typing import Final
 
@@ -16,7 +17,8 @@ _LINE: Final = re.compile(rb"(GET|POST) (\S+) HTTP/1\.1\r\n")
 _KEY: Final = re.compile(rb"\r\nIdempotency-Key: (\S+)\r\n")
 WORSE: Final = ("fails", "garbage", "cut off", "in pieces", "gone before")
 TRADES: Final = (*["well"] * 10, *WORSE, "late", "later", "gone after", "reset", "silent", "silent after", "refuses")
-LISTS: Final = (*["well"] * 5, *WORSE, "lags", "lags")
+LISTS: Final = (*["well"] * 5, *WORSE, *["lags"] * 6)
+LAG: Final = timedelta(seconds=20)  # how old a list may be that is given again
 LISTED: Final = frozenset({"/api/orders", "/api/history-orders"})
 _UNDONE: Final = frozenset({"fails", "garbage", "gone before", "silent", "refuses"})
 _SAID: Final = {
@@ -47,7 +49,7 @@ class Wire:
         self.told: dict[str, bytes] = {}
         self.arrived: list[str] = []
         self.acting = 0
-        self._lists: dict[str, Answer] = {}
+        self._lists: dict[str, tuple[datetime, Answer]] = {}
 
     async def serve(self, talk: Talk) -> None:
         """One connection."""
@@ -77,12 +79,13 @@ class Wire:
             await asyncio.sleep(0)
         if mood in _UNDONE:
             return _SAID.get(mood)
-        if mood == "lags" and asked.path in self._lists:
-            return self._lists[asked.path]
+        now, known = self.simulator.world.now(), self._lists.get(asked.path)
+        if mood == "lags" and known is not None and now - known[0] <= LAG:
+            return known[1]
         found = await self.simulator.handle(asked)
         assert isinstance(found, Answer)
         if asked.path in LISTED:
-            self._lists[asked.path] = found
+            self._lists[asked.path] = now, found
         return found
 
     async def _leave(self, talk: Talk, mood: str) -> None:
