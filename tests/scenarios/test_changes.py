@@ -42,7 +42,7 @@ async def test_w06_a_change_is_valued_as_far_up_as_it_lets_the_daemon_move_it(tm
     """The adjustment is the change's own: it counts where it is given, and no longer where the next leaves it out."""
     async with stage(tmp_path, policies={"desk.toml": '[orders]\nmax_value = "100000 HKD"'}) as scene:
         mine = await scene.placed()
-        moved = {"adjust_price": True, "adjust_side_and_limit": 0.1}
+        moved: dict[str, Any] = {"adjust_price": True, "adjust_side_and_limit": 0.1}
         assert codes(await scene.modify(mine, qty=400, price=240, **moved)) == ["max_order_value"]
         assert scene.reached(MODIFY) == []
         assert is_passed(await scene.modify(mine, qty=400, price=220, **moved))

@@ -257,6 +257,12 @@ def test_w04_a_changed_order_is_the_whole_order() -> None:
     kept = changed(trailing, change)
     assert (kept.trail_type, kept.trail_value) == (1, Decimal(5))
     assert changed(trailing, replace(change, trail_value=Decimal(9))).trail_value == 9
+    by_amount = changed(trailing, replace(change, trail_type=2, trail_value=Decimal(9)))
+    assert (by_amount.trail_type, by_amount.trail_value) == (2, Decimal(9))
+    adjusted = order(adjust_price=True, adjust_side_and_limit=0.01)
+    assert changed(adjusted, change) == replace(order(), qty=Decimal(500), price=Decimal(310))
+    again = changed(order(), replace(change, adjust_price=True, adjust_side_and_limit=Decimal("0.02")))
+    assert (again.adjust_price, again.adjust_side_and_limit) == (True, Decimal("0.02"))
 
 
 def _held(placed: PlaceOrder) -> bytes:
