@@ -16,6 +16,7 @@ from msgspec import Struct
 from guard.errors import JournalFault
 from guard.journal.record import Entry, Line, decode, folded, folded_all
 
+_OPENS, _CLOSES = b"{}"
 ZEROS: Final = "0" * 64  # `prev` of the first line ever
 
 
@@ -93,8 +94,8 @@ def walk_blocks(blocks: Iterable[bytes], *, head: ChainHead | None = None) -> It
     rest = iter(blocks)
     head = head or ChainHead()
     for block in rest:
-        entries, bodies = folded_all(block), block.split(b"\n")
-        if not bodies.pop() and (linked := _linked(entries, bodies, head=head)) is not None:
+        entries = folded_all(block)
+        if (linked := _linked(entries, block, head=head)) is not None:
             yield entries
             head = linked
             continue
@@ -104,17 +105,16 @@ def walk_blocks(blocks: Iterable[bytes], *, head: ChainHead | None = None) -> It
         head = ChainHead(head.seq + len(lines), digest(lines[-1][:-1]))
 
 
-def _linked(entries: list[Entry], bodies: list[bytes], *, head: ChainHead) -> ChainHead | None:
+def _linked(entries: list[Entry], block: bytes, *, head: ChainHead) -> ChainHead | None:
     """The chain behind these lines; None where one does not fit, or is perhaps not exactly the record decoded."""
-    if len(entries) != len(bodies):
-        return None
-    seq, last = head.seq, head.hash
-    for entry, body in zip(entries, bodies, strict=True):
+    seq, last, view, begin = head.seq, head.hash, memoryview(block), 0
+    for entry in entries:
         seq += 1
-        if entry.seq != seq or entry.prev != last or body[:1] != b"{" or body[-1:] != b"}":
+        end = block.find(b"\n", begin)
+        if end < 0 or entry.seq != seq or entry.prev != last or block[begin] != _OPENS or block[end - 1] != _CLOSES:
             return None
-        last = sha256(body).hexdigest()
-    return ChainHead(seq, last)
+        last, begin = sha256(view[begin:end]).hexdigest(), end + 1
+    return ChainHead(seq, last) if begin == len(block) else None
 
 
 def _blame(seq: int, body: bytes, rest: Iterator[bytes]) -> BrokenChain:

@@ -79,19 +79,36 @@ _RAWS: Final[Mapping[type, tuple[str, ...]]] = {
     if _HEAD_NAMES.isdisjoint(struct.__struct_encode_fields__)
 }
 """The raw members of our own records, which alone could break a line: the encoder escapes everything else."""
-_UNREAD: Final[Mapping[str, tuple[str, ...]]] = {"decision": ("world", "used", "shadow")}
-"""Members that are for reviewers only, and are not decoded when the record is folded at a start."""
+
+
+class _Amount(Struct, frozen=True, gc=False):
+    amount: str
+
+
+class _Valued(Struct, frozen=True, gc=False):
+    """A valuation, as far as the ledger keeps it, with its decimals as they are written."""
+
+    value: _Amount
+    price: str
+    multiplier: str = "1"
+
+
+_READ: Final[Mapping[str, tuple[tuple[str, object, object], ...]]] = {
+    "decision": (("valuation", _Valued | None, None), *((name, Raw, ABSENT) for name in ("world", "used", "shadow")))
+}
+"""Members that are decoded only in part, or not at all, when the record is folded: all of it is for reviewers only."""
 _FOLDED: Final = msgspec.json.Decoder(
     Union[  # noqa: UP007 - made from a table
         tuple(
             msgspec.defstruct(
                 struct.__name__,
-                [("seq", int), ("ts", str), ("prev", str), *((field, Raw, ABSENT) for field in _UNREAD.get(name, ()))],
+                [("seq", int), ("ts", str), ("prev", str), *_READ.get(name, ())],
                 bases=(struct,),
                 tag_field="type",
                 tag=name,
                 kw_only=True,
                 frozen=True,
+                gc=False,
             )
             for name, struct in RECORDS.items()
         )

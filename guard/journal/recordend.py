@@ -68,7 +68,8 @@ def appended_all(
 
     They stop before the first record that begins a new file or cannot be a line; what becomes of it says `appended`.
     """
-    lines, leaves = list[bytes](), list[bytes]()
+    lines: list[bytes] = []  # `list[bytes]()` takes thirty times as long
+    leaves: list[bytes] = []
     hash_, size, seq = end.hash, end.size, end.tree.size
     for members, ts_us in records:
         seq += 1
