@@ -15,7 +15,7 @@ import pytest
 
 from guard.server import EdgeBounds
 from guard.terms import Call, Reply
-from tests.support.edge import LOOPS, Echo, Loop, answer, run, until
+from tests.support.edge import LOOPS, PAUSING_LOOPS, Echo, Loop, answer, run, until
 from tests.support.edge_corpus import KEY, get, post
 
 IDLE_WANTED: Final = 10_000
@@ -225,7 +225,7 @@ class Loud(Echo):
         return Reply(200, bytes(2**23))
 
 
-@LOOPS
+@PAUSING_LOOPS
 def test_a_caller_that_does_not_read_is_ended(loop: Loop) -> None:
     """It asks again and never reads: one answer is held for it and no more, and it is cut in time."""
 
@@ -241,7 +241,7 @@ def test_a_caller_that_does_not_read_is_ended(loop: Loop) -> None:
     run(loop, scenario, bounds=EdgeBounds(write_timeout_s=0.2), echo=Loud())
 
 
-@LOOPS
+@PAUSING_LOOPS
 def test_answers_that_nobody_takes_are_bounded_altogether(loop: Loop) -> None:
     """Of eight large answers two fit: who has not taken his for longest is cut. The kernel holds next to nothing."""
 
