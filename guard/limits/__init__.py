@@ -14,7 +14,7 @@ kept.
 from guard.limits.currencies import note_currency
 from guard.limits.ended import fill_ended
 from guard.limits.grafting import Graft, graft, merge_grafts, missing_counters, split_graft, split_long_logs
-from guard.limits.holder import About, Amounts, Fills, Holder, Worth
+from guard.limits.holder import NONE_FILLED, About, Amounts, Fills, Holder, Worth
 from guard.limits.ledger import post, put_body, reserve, settle
 from guard.limits.look import check_claims, free_in_us, left_of, used, used_by_others
 from guard.limits.order_ids import (
@@ -32,6 +32,7 @@ from guard.limits.orders import change_in_flight, end_order, give_up, note_fille
 from guard.limits.outside import adopt
 from guard.limits.promoting import SHADOW, promote, shadow_of
 from guard.limits.rates import RateClaims, ratelimit_fields, rates_of
+from guard.limits.shared import in_short
 from guard.limits.slots import find_slot, slot_bound_reached
 from guard.limits.snapshot import Part, restore, snapshot
 from guard.limits.staging import Staging
@@ -42,6 +43,7 @@ __all__ = [
     "BREAKER",
     "LOG_KINDS",
     "NOBODY",
+    "NONE_FILLED",
     "SHADOW",
     "STRICTNESS",
     "About",
@@ -70,6 +72,7 @@ __all__ = [
     "give_up",
     "graft",
     "has_order_ids",
+    "in_short",
     "is_known_order",
     "key_rule",
     "left_of",

@@ -51,12 +51,13 @@ class Basis(Struct, frozen=True, gc=False):
 class Amounts(Struct, frozen=True, gc=False):
     """Amounts on cells, and what they were valued at if that is known: a `Basis` in the form that is kept.
 
-    `figures`: the amounts as text, and behind a semicolon the worth.
+    `figures`: the amounts as text, and behind a semicolon the worth; or both as they are, where that is not for long
+    (`shared.in_short`).
     """
 
     cells: tuple[str, ...] = ()
     kinds: str = ""
-    figures: bytes = b""
+    figures: bytes | tuple[tuple[int, ...], Worth | None] = b""
 
     @classmethod
     def of(cls, cells: tuple[str, ...], amounts: Sequence[int], kinds: str, *, worth: Worth | None = None) -> Self:
@@ -74,11 +75,14 @@ class Amounts(Struct, frozen=True, gc=False):
     @property
     def amounts(self) -> tuple[int, ...]:
         """One a cell."""
-        return _amounts_in(self.figures)
+        figures = self.figures
+        return figures[0] if type(figures) is tuple else _amounts_in(figures)
 
     @property
     def worth(self) -> Worth | None:
         """What they were valued at."""
+        if isinstance(self.figures, tuple):
+            return self.figures[1]
         figures = self.figures.partition(b";")[2]
         return Worth(*figures.decode().split(" ")) if figures else None
 

@@ -23,10 +23,10 @@ from guard.limits import windows
 from guard.limits.bodies import short
 from guard.limits.claims import parted
 from guard.limits.ended import keep_ended
-from guard.limits.holder import NONE_FILLED, NOTHING, About, Course, Holder
+from guard.limits.holder import NONE_FILLED, NOTHING, About, Amounts, Course, Holder
 from guard.limits.order_ids import forget_order, note_order_ids
 from guard.limits.rates import RateClaims, rates_of
-from guard.limits.shared import same_about
+from guard.limits.shared import same_about, same_cells, same_whole
 from guard.limits.slots import settle_slot, take_slot
 from guard.limits.state import LOG_KINDS, SUM_KINDS, Opening, State, Step, advance, touch
 from guard.limits.sums import give_back, part, put, rebase, take
@@ -44,14 +44,18 @@ def reserve(state: State, opening: Opening, *, t_us: int) -> None:
     is_new = holder_id == step_id
     if step_id in state.steps or (is_new and step_id in state.holders):
         return
-    on_sums, others = parted(claims)
+    cells, amounts, kinds, others = parted(claims)
     if state.turns and state.turns[0] <= now_us:
         sweep(state, t_us=now_us, claims=len(claims))
     if is_new:
-        _open(state, opening, on_sums)
+        if opening.is_raw:  # the cells are one object all the same, so that their texts leave the caches early
+            whole = Amounts(same_cells(cells), kinds, (amounts, opening.worth))
+        else:
+            whole = same_whole(cells, amounts, kinds, worth=opening.worth)
+        _open(state, opening, whole)
         step = Step(step_id, step_id, opening.of, claims, (0,) * len(claims), now_us)
     else:
-        step = Step(step_id, holder_id, opening.of, claims, _raise(state, opening, on_sums), now_us)
+        step = Step(step_id, holder_id, opening.of, claims, _raise(state, opening, cells), now_us)
         step.order, step.worth, step.account = opening.order, opening.worth, opening.account
     state.steps[step_id] = step  # from here on it can be settled, whatever breaks
     if state.touched is not None:
@@ -101,11 +105,11 @@ def settle(state: State, step_id: str, outcome: Outcome, *, t_us: int) -> None:
         _settle_holder(state, holder, step=step, outcome=outcome)
 
 
-def _raise(state: State, opening: Opening, on_sums: list[Claim]) -> tuple[int, ...]:
+def _raise(state: State, opening: Opening, on_sums: tuple[str, ...]) -> tuple[int, ...]:
     """Raises what a live order holds to what is claimed; what it held before, one number for each claim."""
     if opening.holder is None:
         if on_sums:
-            raise AssertionError(f"step {opening.step} claims {on_sums[0].counter} for no order")
+            raise AssertionError(f"step {opening.step} claims {on_sums[0]} for no order")
         return (0,) * len(opening.claims)
     holder = state.holders.get(opening.holder)
     if holder is None:
@@ -120,13 +124,14 @@ def _raise(state: State, opening: Opening, on_sums: list[Claim]) -> tuple[int, .
     return before
 
 
-def _open(state: State, opening: Opening, on_sums: list[Claim]) -> None:
+def _open(state: State, opening: Opening, whole: Amounts) -> None:
     """Opens a new live order with status `sent`, which takes all that it claims."""
     if opening.account is None:
         raise AssertionError(f"step {opening.step} opens an order without an account")
     form, own = (b"", opening.order) if opening.is_raw else short(opening.order)
     about = same_about(About(opening.key, opening.account, opening.market, opening.symbol, form))
-    whole, name = take(state, on_sums, worth=opening.worth), opening.step
+    take(state, whole)
+    name = opening.step
     state.holders[name] = Holder(name, about, own, Course(whole, whole, NONE_FILLED, "sent", name))
 
 

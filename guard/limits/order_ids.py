@@ -100,13 +100,15 @@ def take_order_ids(state: State, holder: Holder, *, order_id: str | None, order_
         other = state.holders.get(live.get(slim(name), "")) if name else None
         if other is None or other is holder:
             continue
-        _drop(state, ids, other)
+        _drop(state, other)
 
 
 def has_order_ids(holder: Holder, *, order_id: str | None, order_id_ex: str | None) -> bool:
     """The order is known by either of these ids; True as well if there is none."""
-    shown = {slim(name) for name in (order_id, order_id_ex) if name}
-    return not shown or not shown.isdisjoint((holder.by_id, holder.by_ex))
+    own = holder.by_id, holder.by_ex
+    if order_id and slim(order_id) in own:
+        return True
+    return slim(order_id_ex) in own if order_id_ex else not order_id
 
 
 def list_order_ids(state: State, holder: Holder, *, order_id: str | None, order_id_ex: str | None) -> None:
@@ -114,15 +116,17 @@ def list_order_ids(state: State, holder: Holder, *, order_id: str | None, order_
 
     Another live order that has the list's was told them by mistake, and loses them.
     """
-    ids = state.ids.get(holder.account)
-    if ids is not None and not has_order_ids(holder, order_id=order_id, order_id_ex=order_id_ex):
+    if not has_order_ids(holder, order_id=order_id, order_id_ex=order_id_ex):
         take_order_ids(state, holder, order_id=order_id, order_id_ex=order_id_ex)
-        _drop(state, ids, holder)
+        _drop(state, holder)
     note_order_ids(state, holder, order_id=order_id, order_id_ex=order_id_ex)
 
 
-def _drop(state: State, ids: OrderIds, holder: Holder) -> None:
+def _drop(state: State, holder: Holder) -> None:
     """It has no ids any more."""
+    ids = state.ids.get(holder.account)
+    if ids is None:
+        return
     if state.touched is not None:
         touch(state, holder.id)
     for own, live in ((holder.by_id, ids.live), (holder.by_ex, ids.live_ex)):

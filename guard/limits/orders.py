@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from guard.limits.ended import keep_ended
-from guard.limits.holder import NOTHING, Fills, Holder
+from guard.limits.holder import NONE_FILLED, NOTHING, Fills, Holder
 from guard.limits.order_ids import forget_order
 from guard.limits.state import SUM_KINDS, State, Step, advance, touch
 from guard.limits.sums import claimed_as, give_back, let_go, put
@@ -19,17 +19,23 @@ def set_targets(
     targets: Mapping[str, int],
     *,
     t_us: int,
+    fills: Fills = NONE_FILLED,
     ends: bool = False,
 ) -> None:
     """The order holds exactly these amounts on these cells; other cells stay. An order that has ended holds nothing.
 
     A cell that the order never claimed is one that it spent on. While a step of the order is open its claims stay
-    reserved, and a refusal goes back to what was told here. `ends`: it is over with that, as by `end_order`, so what an
-    order without an open step holds of working and count cells is not set first.
+    reserved, and a refusal goes back to what was told here. `fills`: what is noted of it beside that, as by
+    `note_filled`. `ends`: it is over with that, as by `end_order`, so what an order without an open step holds of
+    working and count cells is not set first.
     """
     advance(state, t_us=t_us)
     holder = state.holders.get(holder_id)
-    if holder is None or holder.status == "done":
+    if holder is None:
+        return
+    if fills is not NONE_FILLED:
+        _note_filled(state, holder, fills)
+    if holder.status == "done":
         return
     for cell, amount in targets.items():
         if amount < 0:
@@ -51,12 +57,16 @@ def note_filled(state: State, holder_id: str, fills: Fills, *, t_us: int) -> Non
     """Notes how much of the order is filled, and for how much. Never lowered, since a list may lag."""
     advance(state, t_us=t_us)
     holder = state.holders.get(holder_id)
-    if holder is None or not fills.qty:
+    if holder is not None:
+        _note_filled(state, holder, fills)
+
+
+def _note_filled(state: State, holder: Holder, fills: Fills) -> None:
+    qty, known = fills.qty, holder.fills
+    if not qty or qty < known.qty or (qty == known.qty and fills.paid in {None, known.paid}):
         return
-    known = holder.fills
-    if fills.qty < known.qty or (fills.qty == known.qty and fills.paid in {None, known.paid}):
-        return
-    touch(state, holder_id)
+    if state.touched is not None:
+        touch(state, holder.id)
     holder.fills = fills
 
 

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from guard.limits.bodies import short
 from guard.limits.holder import About, Holder
 from guard.limits.order_ids import NOBODY, note_order_ids
-from guard.limits.shared import same_about
+from guard.limits.shared import same_about, same_whole
 from guard.limits.state import Opening, State, advance
 from guard.limits.sums import take
-from guard.terms import Claim
 
 
 def adopt(
@@ -31,6 +30,8 @@ def adopt(
         raise AssertionError(f"order {opening.step} without an account")
     form, own = short(opening.order)
     about = same_about(About(NOBODY, opening.account, opening.market, opening.symbol, form))
-    whole = take(state, tuple(Claim("working", cell, amount) for cell, amount in targets.items()))
+    held = {cell: amount for cell, amount in targets.items() if amount}
+    whole = same_whole(tuple(held), tuple(held.values()), "w" * len(held))
+    take(state, whole)
     holder = state.holders[opening.step] = Holder(opening.step, about, own, whole)
     note_order_ids(state, holder, order_id=order_id, order_id_ex=order_id_ex)

@@ -37,7 +37,7 @@ def rates_of(claims: tuple[Claim, ...]) -> RateClaims:
     for claim in claims:
         if claim.kind != "rate":
             raise AssertionError(f"{claim.kind} claim on {claim.counter} needs a step")
-    _, stamping = parted(claims)
+    *_, stamping = parted(claims)
     rates = RateClaims(claims)
     rates.cells = tuple([(claim.counter, claim.window_ms * 1000) for claim in stamping])
     rates.fields = ratelimit_fields(claims)

@@ -30,7 +30,8 @@ class Opening(Struct, frozen=True, gc=False):
     `holder` equal to `step` opens a new order, which needs `account` and the fields after it. Another `holder` changes
     that live order. None moves no order's money (a cancel); `of` may then name the live order that is cancelled.
     `order`: the canonical body of the order as it shall be, for a cancel the body that is sent. `worth`: the valuation
-    that claims on money were made from. `is_raw`: the body is as it was sent, until `put_body` shortens it.
+    that claims on money were made from. `is_raw`: the body is as it was sent, until `put_body` shortens it, and
+    what is claimed stays numbers until `in_short`.
     """
 
     step: str

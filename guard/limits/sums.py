@@ -1,6 +1,6 @@
 """Sums, and the parts that orders hold of them; whatever moves a part moves its sum, so they cannot disagree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from sys import intern
 from types import MappingProxyType
 from typing import Final
@@ -45,18 +45,11 @@ def part(holder: Holder, cell: str) -> int:
     return holds.amounts[holds.cells.index(cell)] if cell in holds.cells else 0
 
 
-def take(state: State, claims: Sequence[Claim], *, worth: Worth | None = None) -> Amounts:
-    """Adds a new order's claims to the sums; returns what the order holds from now on."""
-    cells, amounts, kinds, totals = [], [], "", state.sums
-    for claim in claims:
-        amount = claim.amount
-        if amount:
-            cell = claim.counter
-            cells.append(cell)
-            amounts.append(amount)
-            kinds += claim.kind[0]
-            totals[cell] = totals.get(cell, 0) + amount
-    return same_whole(tuple(cells), tuple(amounts), kinds, worth=worth)
+def take(state: State, holds: Amounts) -> None:
+    """Adds what a new order holds to the sums."""
+    sums = state.sums
+    for cell, amount in zip(holds.cells, holds.amounts, strict=True):
+        sums[cell] = sums.get(cell, 0) + amount
 
 
 def rebase(holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None) -> None:
@@ -110,7 +103,8 @@ def let_go(state: State, holds: Amounts, *, keep_spend: bool, told: Mapping[str,
     `told`: what it spent on some of these cells, if that was learned with its end.
     """
     sums, spent = state.sums, state.spent
-    cells, amounts = list[str](), list[int]()
+    cells: list[str] = []
+    amounts: list[int] = []
     for cell, amount, kind in zip(holds.cells, holds.amounts, holds.kinds, strict=True):
         if keep_spend and kind == "s":
             used = told.get(cell, amount)
@@ -128,7 +122,7 @@ def let_go(state: State, holds: Amounts, *, keep_spend: bool, told: Mapping[str,
             sums[cell] = left
         else:
             sums.pop(cell, None)
-    return same_whole(tuple(cells), tuple(amounts), "s" * len(cells))
+    return Amounts(tuple(cells), "s" * len(cells), (tuple(amounts), None))
 
 
 def _leave(state: State, cell: str, amount: int) -> None:

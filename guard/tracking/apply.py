@@ -7,6 +7,7 @@ from guard.intent import kept
 from guard.journal import Order, Reconciled
 from guard.limits import (
     NOBODY,
+    NONE_FILLED,
     Fills,
     Holder,
     Opening,
@@ -47,8 +48,8 @@ def learned(state: State, recent: Recent, record: Order) -> None:
     holder = state.holders.get(record.decision)
     if holder is not None:
         list_order_ids(state, holder, order_id=record.order_id, order_id_ex=record.order_id_ex)
-    note_fills(state, record)
-    set_targets(state, record.decision, record.targets, t_us=record.t, ends=record.ended)
+    fills = NONE_FILLED if record.filled_qty is None else fills_of(record)
+    set_targets(state, record.decision, record.targets, t_us=record.t, fills=fills, ends=record.ended)
     recent.learn(record.decision, record)
 
 

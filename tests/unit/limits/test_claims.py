@@ -21,9 +21,11 @@ from tests.support.ledger import once, rate, slot, sums
 )
 def test_sensible_lists_are_parted(claims: tuple[Claim, ...], stamped: list[Claim]) -> None:
     """Cells stand once; only a cell of stamps may be looked at through several windows, and gets one stamp for all."""
-    on_sums, others = parted(claims)
+    *on_sums, others = parted(claims)
 
-    assert on_sums == [claim for claim in claims if claim.kind in {"spend", "working", "count"}]
+    counted = [claim for claim in claims if claim.kind in {"spend", "working", "count"}]
+    cells, amounts = tuple(claim.counter for claim in counted), tuple(claim.amount for claim in counted)
+    assert on_sums == [cells, amounts, "".join(claim.kind[0] for claim in counted)]
     assert others == stamped
 
 
@@ -65,5 +67,14 @@ def test_amounts_and_windows_fit_their_kind(claim: Claim) -> None:
 def test_claims_on_sums_are_told_from_the_others() -> None:
     """Each in the order in which they were made."""
     one, two, three, four = sums("spend", "a", 1), rate("r", 1, 1), sums("count", "n", 1), slot("s")
-    assert parted((one, two, three, four)) == ([one, three], [two, four])
-    assert parted(()) == ([], [])
+    assert parted((one, two, three, four)) == (("a", "n"), (1, 1), "sc", [two, four])
+    assert parted(()) == ((), (), "", [])
+
+
+def test_a_claim_on_nothing_is_no_part() -> None:
+    """It is checked all the same."""
+    nothing, one, none = sums("working", "w", 0), sums("spend", "a", 1), sums("count", "n", 0)
+    assert parted((nothing, one, none)) == (("a",), (1,), "s", [])
+    assert parted((nothing,)) == ((), (), "", [])
+    with pytest.raises(AssertionError, match="two claims on one cell"):
+        parted((nothing, one, none, nothing))

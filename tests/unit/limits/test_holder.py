@@ -6,8 +6,10 @@ from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from guard.limits.holder import NONE_FILLED, About, Amounts, Basis, Fills, Holder, Worth, slim
+from guard.limits.holder import NONE_FILLED, About, Amounts, Basis, Course, Fills, Holder, Worth, slim
+from guard.limits.shared import in_short
 from tests.support.ledger import REAL
 
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False)
@@ -48,6 +50,23 @@ def test_numbers_are_numbers() -> None:
 def test_what_an_order_claimed_comes_back_as_it_was(basis: Basis) -> None:
     """Amounts of any size, and what they were valued at to the digit."""
     assert Amounts.of_basis(basis).basis == basis
+
+
+@given(BASES, BASES)
+def test_what_is_not_kept_for_long_is_the_same_in_short(claimed: Basis, held: Basis) -> None:
+    """Amounts and worth to the digit; what was one object is one again."""
+    whole, holds = (Amounts(one.cells, one.kinds, (one.amounts, one.worth)) for one in (claimed, held))
+    for course in (whole, Course(whole, whole, step="o"), Course(holds, whole), Course(holds, (holds, whole))):
+        long = Holder("o", About("bot", REAL, "HK", "HK.00700", b""), b"{}", course)
+        brief = replace(long, course=in_short(course))
+        assert [brief.holds.basis, *(basis.basis for basis in brief.bases)] == [
+            long.holds.basis,
+            *(basis.basis for basis in long.bases),
+        ]
+        assert brief.holds is brief.claimed or long.holds is not long.claimed
+        assert (brief.status, brief.step) == (long.status, long.step)
+        assert all(isinstance(one.figures, bytes) for one in (brief.holds, *brief.bases))
+        assert in_short(brief.course) == brief.course
 
 
 FIRST, LEFT = Amounts(("a",), "s", b"3"), Amounts(("a",), "s", b"2")

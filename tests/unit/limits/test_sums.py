@@ -1,6 +1,7 @@
 """Sums and parts move together."""
 
 from guard.limits import State
+from guard.limits.claims import parted
 from guard.limits.grafting import Held, hold
 from guard.limits.holder import NOTHING, About, Amounts, Basis, Holder
 from guard.limits.promoting import hold_plain
@@ -23,7 +24,10 @@ def an_order(state: State, *amounts: int) -> Holder:
 
 def take_on(state: State, holder: Holder, claims: tuple[Claim, ...]) -> None:
     """The order takes all it claims."""
-    holder.holds = holder.claimed = take(state, claims)
+    cells, amounts, kinds, _ = parted(claims)
+    whole = Amounts.of(cells, amounts, kinds)
+    take(state, whole)
+    holder.holds = holder.claimed = whole
 
 
 def test_a_cell_that_comes_to_nothing_is_dropped() -> None:

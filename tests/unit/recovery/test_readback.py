@@ -147,6 +147,8 @@ def test_orders_have_the_bodies_that_they_have_live(tmp_path: Path) -> None:
     assert len(bodies) == 1_000 + 500
     assert all(b"packet_id" not in body and b"remark" not in body for _, _, body in bodies.values())
     assert b"changed" in found.state.holders[f"{4:026}"].order
+    kept = [amounts for order in found.state.holders.values() for amounts in (order.holds, *order.bases)]
+    assert all(isinstance(amounts.figures, bytes) for amounts in kept), "in the form that takes least memory"
 
 
 @pytest.mark.parametrize(("grown", "gathered"), [(1, 1), (300, 1), (400, 0)])
