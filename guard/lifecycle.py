@@ -28,8 +28,7 @@ from guard.certificate import certificate_of
 from guard.clock import Clock, SystemClock, WallSteps
 from guard.errors import JournalFault, SettingsFault, StateFault
 from guard.gauges import register, register_door, register_edges
-from guard.journal import Clock as ClockStep
-from guard.journal import Disk, Journal, OutcomeRecord, Stop, gaps
+from guard.journal import ClockStep, Disk, Journal, OutcomeRecord, Stop, gaps
 from guard.journal.configstore import ConfigStore
 from guard.limits import unknowns
 from guard.listeners import bounds_of, listening_on, opened, unopened

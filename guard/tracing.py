@@ -102,7 +102,7 @@ class Tracing:
     def hooks(self, hooks: Hooks) -> Hooks:
         """The same hooks, each within a span."""
         carrying = Carrying(
-            recorded=self._timed_until_told("record", hooks.carrying.recorded),
+            when_recorded=self._timed_until_told("record", hooks.carrying.when_recorded),
             verdict=self._told(hooks.carrying.verdict),
         )
         return Hooks(

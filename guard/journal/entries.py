@@ -310,7 +310,7 @@ class StateRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str | None = None
 
 
-class Recovered(Struct, frozen=True, omit_defaults=True):
+class TornTail(Struct, frozen=True, omit_defaults=True):
     """A torn tail was set aside at start: how many bytes, their SHA-256, and the file beside it that keeps them.
 
     `file` is empty where the disk was full and no file could: a line that never came to its end was cut off then.
@@ -334,7 +334,7 @@ class Gap(Struct, frozen=True, kw_only=True, omit_defaults=True):
     decisions: tuple[str, ...] = ()
 
 
-class Clock(Struct, frozen=True):
+class ClockStep(Struct, frozen=True):
     """The wall clock stepped by `step_us` against the monotonic one."""
 
     t: int
@@ -378,11 +378,11 @@ RECORDS: Final[Mapping[str, type[Struct]]] = MappingProxyType(
         "counters": Counters,
         "keys": Keys,
         "state": StateRecord,
-        "recovered": Recovered,
+        "recovered": TornTail,
         "reconciled": Reconciled,
         "denied": Denied,
         "access": Access,
         "gap": Gap,
-        "clock": Clock,
+        "clock": ClockStep,
     }
 )

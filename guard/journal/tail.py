@@ -9,7 +9,7 @@ from msgspec import Struct
 from guard.errors import JournalFault, StateFault
 from guard.journal.chain import ChainHead, digest
 from guard.journal.disk import FULL, Disk, sync_directory, write_all
-from guard.journal.entries import Recovered
+from guard.journal.entries import TornTail
 from guard.journal.record import decode
 from guard.journal.segments import segment_numbers, segment_path
 from guard.wholefile import opened
@@ -21,7 +21,7 @@ class Tail(Struct, frozen=True):
     head: ChainHead = ChainHead()
     segment: int = 0
     size: int = 0
-    recovered: tuple[Recovered, ...] = ()
+    recovered: tuple[TornTail, ...] = ()
 
 
 def recover(state: Path, *, disk: Disk) -> Tail:
@@ -32,7 +32,7 @@ def recover(state: Path, *, disk: Disk) -> Tail:
     only reports, calls it an edit). If the line before it is broken as well it was no crash, and `JournalFault` is
     raised. A segment without any whole line is removed, and the one before goes on.
     """
-    recovered: list[Recovered] = []
+    recovered: list[TornTail] = []
     for number in reversed(segment_numbers(state)):
         path = segment_path(state, number)
         try:
@@ -77,7 +77,7 @@ def _head(line: bytes) -> ChainHead | None:
         return None
 
 
-def _set_aside(path: Path, end: int, torn: bytes, *, disk: Disk) -> Recovered:
+def _set_aside(path: Path, end: int, torn: bytes, *, disk: Disk) -> TornTail:
     """Copies the torn bytes to a new file, makes that durable, and only then cuts them off.
 
     A full disk, which probably tore the line, must not keep the guard and its cancels from starting: then only the hash
@@ -95,7 +95,7 @@ def _set_aside(path: Path, end: int, torn: bytes, *, disk: Disk) -> Recovered:
         disk.fsync(fd)
     finally:
         disk.close(fd)
-    return Recovered(len(torn), digest(torn), name)
+    return TornTail(len(torn), digest(torn), name)
 
 
 def _copied(aside: Path, torn: bytes, *, disk: Disk) -> str:

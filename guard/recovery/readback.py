@@ -32,7 +32,7 @@ from guard.journal import (
     Vkey,
     replay_typed,
 )
-from guard.journal.entries import Recovered as TornTail
+from guard.journal.entries import TornTail
 from guard.journal.seek import latest_from
 from guard.journal.segments import NUMBER_MAX
 from guard.limits import (

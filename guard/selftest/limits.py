@@ -149,7 +149,7 @@ LIMITS: Final = (
         id="G07",
         sentence="The decision is in the record before the daemon sees the order.",
         steps=(Ask(records=True),),
-        proves=("recorded",),
+        proves=("when_recorded",),
     ),
     Case(
         id="W14",

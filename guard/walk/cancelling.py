@@ -243,7 +243,9 @@ class Cancelling:
         place = bucket_of(visit, situation)
         if place is not None:  # now: the next cancel looks before this one is sent
             self._desk.spacing.take(place, Effect.ORDER_CANCEL, now_us=self._desk.clock.mono_us())
-        sending = Sending(visit, situation, outbound, judged, recorded(self._recorder, visit, situation, judged=judged))
+        sending = Sending(
+            visit, situation, outbound, judged, record_cancel(self._recorder, visit, situation, judged=judged)
+        )
         hold(self._recorder, sending, opening_of(visit, situation, judged))
         return sending
 
@@ -260,7 +262,7 @@ class Cancelling:
         return max(gap_us, free_us, 0) / 1_000_000
 
 
-def recorded(recorder: Recorder, visit: Visit, situation: Situation, *, judged: Judged) -> int | None:
+def record_cancel(recorder: Recorder, visit: Visit, situation: Situation, *, judged: Judged) -> int | None:
     """Records the cancel: its seq; None where the journal is broken, and the cancel is noted as a gap and goes on."""
     try:
         return recorder.allowed(visit, situation, judged)

@@ -32,7 +32,7 @@ OnRecord = Callable[[JournalFault | None], None]
 """Hears that the decision is on record as far as it has to be, or that it never will be."""
 
 
-def recorded(recorder: Recorder, sending: Sending, told: OnRecord) -> None:
+def when_recorded(recorder: Recorder, sending: Sending, told: OnRecord) -> None:
     """Waits for the disk; a cancel does not."""
     visit = sending.visit
     if sending.seq is None or visit.effect not in RISKY:
@@ -46,7 +46,7 @@ def recorded(recorder: Recorder, sending: Sending, told: OnRecord) -> None:
 class Carrying(Struct, frozen=True):
     """The hooks of a trade on its way: before it is sent, and when the daemon has answered."""
 
-    recorded: Callable[[Recorder, Sending, OnRecord], None] = recorded
+    when_recorded: Callable[[Recorder, Sending, OnRecord], None] = when_recorded
     verdict: Verdicts = verdict
 
 
@@ -77,7 +77,7 @@ class Carrier:
     def carry(self, closing: Closing, carrying: Carrying = CARRYING) -> None:
         """Sees a trade to its end, of which `closing.told` hears, perhaps before this returns."""
         try:
-            carrying.recorded(self._recorder, closing.sending, partial(self._on_record, closing))
+            carrying.when_recorded(self._recorder, closing.sending, partial(self._on_record, closing))
         except Exception as error:  # noqa: BLE001 - its outcome is what is known
             self._fail(closing, error)
 

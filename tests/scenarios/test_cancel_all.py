@@ -352,17 +352,17 @@ def waiting(scene: Stage, go: asyncio.Event) -> None:
     """A cancel of all of a caller's waits before its last look, as it does for a connection."""
     hooks = scene.guard.pipeline.hooks
 
-    def recorded(recorder: Recorder, sending: Sending, told: OnRecord) -> None:
+    def when_recorded(recorder: Recorder, sending: Sending, told: OnRecord) -> None:
         async def later() -> None:
             await go.wait()
-            hooks.carrying.recorded(recorder, sending, told)
+            hooks.carrying.when_recorded(recorder, sending, told)
 
         if sending.visit.call.path == CANCEL_ALL:
             _ = scene.guard.supervisor.start(later(), "record")
         else:
-            hooks.carrying.recorded(recorder, sending, told)
+            hooks.carrying.when_recorded(recorder, sending, told)
 
-    carrying = structs.replace(hooks.carrying, recorded=recorded)
+    carrying = structs.replace(hooks.carrying, when_recorded=when_recorded)
     scene.guard.pipeline.hooks = structs.replace(hooks, carrying=carrying)
 
 

@@ -154,7 +154,7 @@ def _broken(*_: Any) -> Any:
 async def test_a_fault_before_the_disk_is_asked_sends_nothing(tmp_path: Path) -> None:
     """The decision stands, so it has an outcome: not sent, and nothing is held."""
     async with on_sockets(tmp_path) as scene:
-        scene.guard.pipeline.hooks = replace(HOOKS, carrying=replace(CARRYING, recorded=_broken))
+        scene.guard.pipeline.hooks = replace(HOOKS, carrying=replace(CARRYING, when_recorded=_broken))
         (reply,) = await answered(scene.guard, *orders(1))
         assert code_of(reply) == (503, "rule_error")
         assert (await scene.outcome(reply))["verdict"] == "not_sent"
@@ -411,7 +411,7 @@ async def test_a_trade_is_closed_once_whatever_is_heard_of_it(tmp_path: Path) ->
             on_record(JournalFault("torn"))
 
     async with on_sockets(tmp_path) as scene:
-        scene.guard.pipeline.hooks = replace(HOOKS, carrying=replace(CARRYING, recorded=twice))
+        scene.guard.pipeline.hooks = replace(HOOKS, carrying=replace(CARRYING, when_recorded=twice))
         _ = scene.guard.supervisor.start(asyncio.sleep(0.1), "another's")
         replies = await answered(scene.guard, *orders(2))
         assert [code_of(reply)[1] for reply in replies] == ["journal_unavailable"] * 2

@@ -184,7 +184,7 @@ WITHOUT: Final[dict[str, Hooks]] = {
     "in_the_way": replace(HOOKS, in_the_way=_none),
     "state": replace(HOOKS, state=_nothing),
     "hold": replace(HOOKS, hold=_unheld),
-    "recorded": replace(HOOKS, carrying=replace(CARRYING, recorded=_at_once)),
+    "when_recorded": replace(HOOKS, carrying=replace(CARRYING, when_recorded=_at_once)),
     "verdict": replace(HOOKS, carrying=replace(CARRYING, verdict=_believing)),
     "judge_passing": replace(HOOKS, judge_passing=_passing),
     "pass_on": replace(HOOKS, pass_on=_sent_as_it_is),

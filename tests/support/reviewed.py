@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 from guard.codes import Code
 from guard.journal import (
     Access,
-    Clock,
+    ClockStep,
     Denied,
     Gap,
     Journal,
@@ -184,7 +184,7 @@ def _events(day: int, at: int) -> Iterator[tuple[int, str, Any]]:
         yield at + 1, "policy", Policy(t=at, result="refused", sha256=SHA, by="Grace Hopper", errors=("desk.toml: …",))
         yield at + 2, "keys", Keys(t=at, result="applied", sha256=SHA, by="Ada Lovelace", added=("bot-pairs",))
         yield at + 3, "gap", Gap(reason="disk full", cancels=2, since=ts, until=ts, decisions=("01X",))
-        yield at + 4, "clock", Clock(at, -3_000_000)
+        yield at + 4, "clock", ClockStep(at, -3_000_000)
     if day == 2:
         yield at + 1, "order", Order(
             decision="", t=at, status="working", source="order list", owner="manual", environment="real",

@@ -11,7 +11,7 @@ from guard.journal import RECORDS
 from guard.journal.entries import (
     ABSENT,
     Access,
-    Clock,
+    ClockStep,
     Counters,
     Denied,
     Gap,
@@ -21,13 +21,13 @@ from guard.journal.entries import (
     Policy,
     Prune,
     Reconciled,
-    Recovered,
     Segment,
     Snapshot,
     Start,
     StateRecord,
     StateScope,
     Stop,
+    TornTail,
     Vkey,
 )
 from guard.journal.record import decode, encode, folded
@@ -129,7 +129,7 @@ FULL = {
         drill=True,
         cancel_working=True,
     ),
-    "recovered": Recovered(12, SHA, "00000001.jsonl.torn"),
+    "recovered": TornTail(12, SHA, "00000001.jsonl.torn"),
     "reconciled": Reconciled(
         decision="01K",
         t=6,
@@ -145,7 +145,7 @@ FULL = {
     "denied": Denied(source="10.0.0.9", count=900, second="2026-11-22T09:46:28Z", key="bot", code="rate"),
     "access": Access(key="reader", endpoint="/api/snapshot", minute="2026-11-22T09:46Z", count=60),
     "gap": Gap(reason="disk full", cancels=2, since="a", until="b", decisions=("01K",)),
-    "clock": Clock(7, -3_000_000),
+    "clock": ClockStep(7, -3_000_000),
 }
 
 

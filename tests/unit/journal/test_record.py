@@ -6,7 +6,7 @@ from hashlib import sha256
 import pytest
 from msgspec import Raw
 
-from guard.journal.entries import Recovered, Segment, Stop
+from guard.journal.entries import Segment, Stop, TornTail
 from guard.journal.record import decode, encode, folded, plain, timestamp
 from tests.support.clock import START_US
 from tests.support.journal import decision
@@ -100,7 +100,7 @@ def test_a_known_type_that_lacks_what_it_must_have_is_a_value_error() -> None:
 
     with pytest.raises(ValueError, match="sha256"):
         line.typed()
-    assert decode(encode(Recovered(1, "a", "f"), seq=1, ts_us=0, type_="recovered", prev=PREV)).typed() is not None
+    assert decode(encode(TornTail(1, "a", "f"), seq=1, ts_us=0, type_="recovered", prev=PREV)).typed() is not None
 
 
 @pytest.mark.parametrize(

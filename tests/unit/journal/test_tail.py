@@ -8,7 +8,7 @@ import pytest
 from guard.errors import JournalFault, StateFault
 from guard.journal.chain import ZEROS, ChainHead, digest
 from guard.journal.disk import Disk
-from guard.journal.entries import Recovered
+from guard.journal.entries import TornTail
 from guard.journal.segments import read_lines, replay, segment_numbers
 from guard.journal.statedir import journal_dir
 from guard.journal.tail import recover
@@ -55,7 +55,7 @@ def test_a_torn_tail_is_set_aside_byte_for_byte(state: Path, torn: bytes) -> Non
     tail = recover(state, disk=DISK)
 
     name = f"{last:08d}.jsonl.torn"
-    assert tail.recovered == (Recovered(len(torn), sha256(torn).hexdigest(), name),)
+    assert tail.recovered == (TornTail(len(torn), sha256(torn).hexdigest(), name),)
     assert (state / "journal" / name).read_bytes() == torn
     assert file_of(state, last).read_bytes() == whole
     assert tail.size == len(whole)
