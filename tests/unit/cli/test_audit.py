@@ -175,8 +175,9 @@ def test_the_tail_prints_the_last_records(state: Path) -> None:
 
 
 def test_following_ends_with_ctrl_c(state: Path) -> None:
-    """What was there is shown, then it waits; an interrupt is no error."""
-    script = "from guard.cli.audit import app; app()"
+    """What was there is shown, then it waits; an interrupt is no error. Whoever starts the tests may ignore it."""
+    heeded = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    script = f"{heeded}from guard.cli.audit import app; app()"
     command = [sys.executable, "-c", script, "tail", "--follow", "--state", str(state)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603 - our own interpreter
         assert child.stdout is not None
