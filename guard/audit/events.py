@@ -115,7 +115,7 @@ def _speed(facts: Facts) -> Markup | None:
 
 
 def outside(facts: Facts) -> Markup:
-    """Orders at the broker that no decision opened."""
+    """Orders at the broker that the guard did not send, or that had ended and came back."""
     rows = [
         (
             moment(one["ts"]),
@@ -136,7 +136,7 @@ def outside(facts: Facts) -> Markup:
             class_="note",
         ),
         table(
-            "Orders without a decision",
+            "Orders that the guard did not send",
             ("seen", "environment", "account", "symbol", "order id", "status"),
             rows,
             kinds="txnxm",

@@ -239,8 +239,8 @@ class Facts:
             doubt.reason = str(members.get("reason") or "")
 
     def order(self, ts: str, members: Mapping[str, Any]) -> None:
-        """What was learned of an order; one without a decision went round the guard."""
-        if not members.get("decision"):
+        """What was learned of an order; the first record of one that went round the guard names an owner."""
+        if members.get("owner"):
             self.outside.add({"ts": ts, **members})
         self.fills += members.get("filled_qty") is not None
 

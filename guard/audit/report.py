@@ -130,7 +130,7 @@ def _summary(data: ReportData) -> Markup:
         ("Orders allowed", number(allowed), f"{number(facts.order_outcomes['accepted'])} accepted by the daemon"),
         ("Orders refused", number(turned), share),
         ("Unknown outcomes", number(facts.doubts_total), f"{open_} open, of {number(sent)} trades sent"),
-        ("Outside the guard", number(facts.outside.total), "orders without a decision"),
+        ("Outside the guard", number(facts.outside.total), "orders that the guard did not send"),
         ("Reloads of policies", number(facts.noted["reloads: applied"]), reloads),
         ("Days with requests", number(len(facts.days)), f"{named} key{'s' * (named != 1)}"),
     ]

@@ -187,9 +187,16 @@ def _events(day: int, at: int) -> Iterator[tuple[int, str, Any]]:
         yield at + 4, "clock", ClockStep(at, -3_000_000)
     if day == 2:
         yield at + 1, "order", Order(
-            decision="", t=at, status="working", source="order list", owner="manual", environment="real",
+            decision="01G", t=at, status="working", source="orders", owner="manual", environment="real",
             account=281756478875559548, symbol="US.GME", order_id="55", order_id_ex="E55",
         )  # fmt: skip
+        # What follows it has its name, and a symbol's currency is about no order.
+        yield at + 1, "order", Order(decision="01G", t=at, status="filled", source="orders", filled_qty="1", ended=True)
+        yield (
+            at + 1,
+            "order",
+            Order(decision="", t=at, status="listed", source="orders", symbol="HK.80700", currency="CNH"),
+        )
         yield at + 2, "state", StateRecord(t=at, state="locked", reason="odd fills", by="Grace Hopper")
         yield at + 3, "state", StateRecord(t=at, state="active", reason="explained", by="Grace Hopper")
         yield at + 4, "decision", decision("01U", t=at)

@@ -57,6 +57,7 @@ def test_counts_are_those_of_the_record(state: Path) -> None:
     assert facts.reads == {"agent-research": 900 + 901 + 902}
     assert facts.summed == {"203.0.113.9": 4000 * DAYS, "agent-research": 12 * DAYS}
     assert (facts.outside.total, facts.states.total, facts.reloads.total, facts.gaps.total) == (1, 4, 2, 2)
+    assert [(one["symbol"], one["status"]) for one in facts.outside.shown] == [("US.GME", "working")]
 
 
 def test_a_doubt_is_followed_to_its_end(state: Path) -> None:
@@ -179,7 +180,7 @@ def test_lists_are_bounded_and_say_how_much_more_there_was() -> None:
     """A year of orders from elsewhere does not make a page of a gigabyte."""
     facts = Facts()
     for n in range(LISTED_MAX + 5):
-        facts.order("2026-11-02", {"decision": "", "order_id": n})
+        facts.order("2026-11-02", {"decision": "", "owner": "manual", "order_id": n})
 
     assert (facts.outside.total, len(facts.outside.shown)) == (LISTED_MAX + 5, LISTED_MAX)
 
