@@ -1,5 +1,6 @@
 """Gauges that are read when Prometheus scrapes: one function for each, over the parts of the guard."""
 
+import math
 from collections.abc import Callable, Iterator
 
 from guard import __version__
@@ -103,13 +104,17 @@ def _ages(desk: Desk) -> Rows:
 
 
 def _expiries(desk: Desk) -> Rows:
-    seen: dict[str, float] = {}
+    """When the next key of a caller expires, of those that have not; when the last did, if all have."""
+    now_s, ends, seen = desk.clock.wall().timestamp(), dict[str, list[float]](), dict[str, float]()
     for record in desk.config.keyring.records:
-        if record.expires_at is not None:
-            label = desk.metrics.key(record.name)
-            seen[label] = min(seen.get(label, float("inf")), record.expires_at.timestamp())
-    for label, expires_s in seen.items():
-        yield (label,), expires_s
+        end_s = math.inf if record.expires_at is None else record.expires_at.timestamp()
+        ends.setdefault(record.name, []).append(end_s)
+    for name, of_name in ends.items():
+        label, end_s = desk.metrics.key(name), min((one for one in of_name if one > now_s), default=max(of_name))
+        seen[label] = min(seen.get(label, math.inf), end_s)
+    for label, end_s in seen.items():
+        if end_s < math.inf:
+            yield (label,), end_s
 
 
 def _ratios(recorder: Recorder) -> Rows:

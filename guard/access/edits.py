@@ -68,12 +68,19 @@ def revoked(document: Document, key_id: str, *, is_whole_name: bool) -> tuple[Do
 
 
 def rotated(
-    document: Document, key_id: str, *, new_hash: str, now: datetime, overlap: timedelta
+    document: Document,
+    key_id: str,
+    *,
+    new_hash: str,
+    now: datetime,
+    overlap: timedelta,
+    expires_at: str | None = None,
 ) -> tuple[Document, str, str]:
     """The document with `NAME@N`, the same record under a new hash; the new id; the newest id, which now ends.
 
-    The old one ends after `overlap`, or when it would have anyway. `key_id` without '@' means the newest record of that
-    name. A record that has ended, or was rotated already, is refused: its copy would be born dead, or a second heir.
+    The old one ends after `overlap`, or when it would have anyway; the new one at `expires_at`, or when the old one
+    would have. `key_id` without '@' means the newest record of that name. A record that has ended, or was rotated
+    already, is refused: its copy would be born dead, or a second heir.
     """
     rows = document["keys"]
     alike = [row for row in rows if name_of(row["id"]) == name_of(key_id)]
@@ -92,6 +99,8 @@ def rotated(
         "hash": new_hash,
         "created_at": stamp(now),
     }
+    if expires_at is not None:
+        heir["expires_at"] = expires_at
     ended = {**newest, "expires_at": stamp(old_end)}
     kept = [ended if row is newest else row for row in rows]
     return {**document, "keys": [*kept, heir]}, heir["id"], newest["id"]

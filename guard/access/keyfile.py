@@ -78,11 +78,18 @@ def revoke(
     return _edit(path, change, disk=disk or Disk())
 
 
-def rotate(path: Path, key_id: str, *, new_hash: str, now: datetime, overlap: timedelta) -> tuple[str, str]:
-    """Add the next record of the same name and end the old one after `overlap`; the new id and the old one's."""
+def rotate(
+    path: Path, key_id: str, *, new_hash: str, now: datetime, overlap: timedelta, expires_at: str | None = None
+) -> tuple[str, str]:
+    """Add the next record of the same name and end the old one after `overlap`; the new id and the old one's.
+
+    `expires_at`: when the new one ends; None: when the old one would have.
+    """
 
     def change(document: Document) -> tuple[Document, tuple[str, str]]:
-        after, new_id, old_id = edits.rotated(document, key_id, new_hash=new_hash, now=now, overlap=overlap)
+        after, new_id, old_id = edits.rotated(
+            document, key_id, new_hash=new_hash, now=now, overlap=overlap, expires_at=expires_at
+        )
         return after, (new_id, old_id)
 
     return _edit(path, change, disk=Disk())

@@ -146,6 +146,9 @@ def rotate(
     overlap: Annotated[
         str, typer.Option(help="How long the old key still works: 24h, 30m, 2d; 0m is at once.")
     ] = "24h",
+    expires: Annotated[
+        str | None, typer.Option(help="When the new key ends: 90d, or a time; without it, when the old one would have.")
+    ] = None,
     file: FileOption = None,
     config: ConfigOption = None,
     state: StateOption = None,
@@ -155,11 +158,12 @@ def rotate(
     del state
     now = SystemClock().wall()
     span = typed.span("--overlap", overlap)
+    expires_at = None if expires is None else stamp(typed.end("--expires", expires, now=now))
     path, ids = _file(file, config), ("", "")
 
     def edit(digest: str) -> None:
         nonlocal ids
-        ids = keyfile.rotate(path, key_id, new_hash=digest, now=now, overlap=span)
+        ids = keyfile.rotate(path, key_id, new_hash=digest, now=now, overlap=span, expires_at=expires_at)
 
     _mint(path, edit, as_json=as_json)
     if not as_json:

@@ -20,7 +20,7 @@ from guard.walk.hooks import HOOKS
 from guard.walk.judging import Assessment
 from tests.support import tokens
 from tests.support.edge_corpus import get
-from tests.support.guards import call, codes, key, order, record, said, write_keys
+from tests.support.guards import call, codes, key, operate, order, record, said, write_keys
 from tests.support.journal import once_durable
 from tests.support.stage import (
     ACCOUNTS,
@@ -148,6 +148,23 @@ async def test_without_a_key_only_public_endpoints_answer_and_no_privilege_is_le
             **dict.fromkeys(("/api/ping", "/api/global-state", "/api/delay-statistics"), "public"),
             **dict.fromkeys(("/api/push-subscriber-info", "/api/user-info"), "none"),
         }
+
+
+async def test_a_rotated_key_that_has_ended_does_not_hide_when_its_heir_ends(tmp_path: Path) -> None:
+    """The metric, by caller: the next end to come; of a caller whose keys have all ended, the last one."""
+    keys = [
+        record("bot", expires_at="2026-11-22T09:46:28Z"),
+        record("bot@2", expires_at="2026-12-22T09:46:28Z"),
+        record("heir", expires_at="2026-11-22T09:46:28Z"),
+        record("heir@2"),
+        record("gone", expires_at="2026-11-21T09:46:28Z"),
+        record("gone@2", expires_at="2026-11-22T09:46:28Z"),
+        record("desk", owner="a person"),
+    ]
+    async with stage(tmp_path, *keys) as scene:
+        exposed = str((await operate(scene.guard, "/metrics"))[1]).splitlines()
+        ends = [line.partition("key=")[2] for line in exposed if line.startswith("guard_key_expiry_timestamp_seconds{")]
+        assert sorted(ends) == ['"bot"} 1.797932788e+09', '"gone"} 1.795340788e+09']
 
 
 async def test_b22_a_wrong_key_is_401_everywhere(tmp_path: Path) -> None:

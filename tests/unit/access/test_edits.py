@@ -97,6 +97,14 @@ def test_an_overlap_never_outlives_the_old_keys_own_end() -> None:
     assert new["expires_at"] == "2026-11-23T03:00:00Z"
 
 
+def test_the_new_key_may_end_later_than_the_old_one() -> None:
+    """Who asks for it says when; the old one's end stays its own."""
+    document = doc(record(expires_at="2026-11-23T03:00:00Z"))
+    after, *_ = edits.rotated(document, "bot", new_hash=NEW, now=NOW, overlap=DAY, expires_at="2027-02-21T02:30:00Z")
+
+    assert [row["expires_at"] for row in after["keys"]] == ["2026-11-23T03:00:00Z", "2027-02-21T02:30:00Z"]
+
+
 def test_a_name_stands_for_its_newest_record() -> None:
     """Month after month the same command; by number, not by text (10 comes after 9)."""
     document = doc(record(), record("bot@9"), record("bot@10"))

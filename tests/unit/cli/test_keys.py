@@ -243,6 +243,17 @@ def test_rotate_overlaps_and_both_are_one_caller() -> None:
     assert {record.name for record in load(Path("keys.json")).records} == {"bot"}
 
 
+def test_rotate_gives_the_new_key_an_end_of_its_own() -> None:
+    """Without one it ends when the old one would have, which cures no key that is about to expire."""
+    guard("new --id bot --scopes qot:read --expires 3d")
+
+    assert not works(answer("rotate bot")["key"], later=timedelta(days=4))
+    new = answer("rotate bot --expires 90d")["key"]
+    assert works(new, later=timedelta(days=89))
+    assert not works(new, later=timedelta(days=91))
+    assert guard("rotate bot --expires yesterday").exit_code == 64
+
+
 def test_rotate_tells_people_when_the_old_key_ends() -> None:
     """Standard output stays the key alone."""
     guard("new --id bot --scopes qot:read")
