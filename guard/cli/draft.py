@@ -26,7 +26,7 @@ TRADES: Final = ("trade:simulate", "trade:real", "trade:unlock")
 NEW_BOT: Final = ("bot-1", ["qot:read", "acc:read", "trade:simulate"])
 GUARDS_OWN: Final = frozenset({"admin", "guard:operate", "guard:policy"})
 SETTINGS: Final = """\
-# What each key means: the README's settings. Unknown keys are refused; `guard check` says everything that is wrong.
+# Unknown keys are refused; `guard check` says everything that is wrong.
 [listen]
 data = "127.0.0.1:22500"   # callers
 ops = "127.0.0.1:22501"    # the operator: health, metrics, reload, trading state
