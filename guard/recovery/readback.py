@@ -6,6 +6,7 @@ of the record is in `beginning`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
@@ -149,6 +150,19 @@ def _shorten(orders: Iterable[Holder]) -> None:
         if not order.about.form:
             put_body(order, kept(order.own, decision=order.id))
         order.course = in_short(order.course)
+        for basis in order.bases:
+            _check(basis.worth, decision=order.id)
+
+
+def _check(worth: Worth | None, *, decision: str) -> None:
+    """Raises JournalFault if what an order that lives on was valued at is not three numbers."""
+    for text in () if worth is None else (worth.value, worth.price, worth.multiplier):
+        try:
+            sound = Decimal(text).is_finite()
+        except InvalidOperation:
+            sound = False
+        if not sound:
+            raise JournalFault(f"decision {decision} was valued at {text[:40]!r}, which is no number")
 
 
 def fold(found: Recovered, lines: Sequence[Entry]) -> None:

@@ -1,6 +1,7 @@
 """What a start makes of a record that is wrong, and of decisions whose outcome is in no record."""
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from guard.loop import heap
 from guard.recovery import readback
 from guard.recovery.beginning import doubt
 from guard.recovery.readback import Recovered, fold_all, fold_record, recover
-from guard.terms import Account, Env, Verdict
+from guard.terms import Account, Env, Money, Valuation, Verdict
 from guard.walk.recent import RECENT_MAX
 from tests.support.journal import decision, file_of, open_journal, outcome, overwrite, refusal
 from tests.support.ledger import new_order, slot, sums
@@ -149,6 +150,17 @@ def test_orders_have_the_bodies_that_they_have_live(tmp_path: Path) -> None:
     assert b"changed" in found.state.holders[f"{4:026}"].order
     kept = [amounts for order in found.state.holders.values() for amounts in (order.holds, *order.bases)]
     assert all(isinstance(amounts.figures, bytes) for amounts in kept), "in the form that takes least memory"
+
+
+def test_a_valuation_that_is_no_number_is_told_at_the_start(tmp_path: Path) -> None:
+    """Not by the first list that shows a fill: the guard would do without its lists from then on."""
+    many = {"effect": "order_new", "environment": "real", "account": 1, "market": "HK", "symbol": "HK.00700"}
+    worth = Valuation(Money(Decimal(300), "HKD"), Decimal(3), "limit price")
+    written(tmp_path, [("decision", decision("d", order=Raw(b"{}"), claims=(), valuation=worth, **many))])
+    overwrite(file_of(tmp_path), b'"price":"3"', b'"price":"x"')
+
+    with pytest.raises(JournalFault, match="decision d was valued at 'x', which is no number"):
+        recover(tmp_path)
 
 
 @pytest.mark.parametrize(("grown", "gathered"), [(1, 1), (300, 1), (400, 0)])
