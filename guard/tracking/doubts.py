@@ -51,7 +51,7 @@ class Doubts:
 
     def is_gone(self, name: str, asked: ListSnapshot, *, since_us: int) -> bool:
         """It is in neither list, for the second time (`Absences`)."""
-        return asked.is_fresh and asked.earlier is not None and self._is_second(name, asked, since_us=since_us)
+        return asked.is_whole and self._is_second(name, asked, since_us=since_us)
 
     def is_back(self, name: str) -> None:
         """It is listed, or may be: an absence noted before no longer counts."""

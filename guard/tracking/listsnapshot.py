@@ -41,6 +41,11 @@ class ListSnapshot(Struct):
     is_fresh: bool = False
 
     @property
+    def is_whole(self) -> bool:
+        """What it does not show is absent."""
+        return self.is_fresh and self.earlier is not None
+
+    @property
     def rows(self) -> tuple[OrderRow, ...]:
         """Every order once; today's word counts where both lists have one."""
         names = {row.order_id_ex or row.order_id for row in self.today}

@@ -97,8 +97,13 @@ class Tracks:
                 if name in shown or self.can_vanish(name):
                     self._unseen.pop(name, None)
                     self._learn(name, asked, shown.get(name))
-                elif self._age(name) >= UNSEEN_AFTER and (holder := self._scribe.state.holders.get(name)) is not None:
-                    self._unseen[name] = holder.order_id_ex
+                elif asked.is_whole and self._age(name) >= UNSEEN_AFTER:
+                    self._note_unseen(name)
+
+    def _note_unseen(self, name: str) -> None:
+        holder = self._scribe.state.holders.get(name)
+        if holder is not None:
+            self._unseen[name] = holder.order_id_ex
 
     def _learn(self, name: str, asked: ListSnapshot, row: OrderRow | None) -> None:
         holder = self._scribe.state.holders.get(name)
@@ -247,8 +252,11 @@ def _rests(holder: Holder) -> bool:
 def _accepted(holder: Holder) -> Fraction | None:
     """The quantity that the order's latest terms were valued at, whichever counters hold the claim.
 
-    Counters of policies that came into force after its latest change use it as well.
+    Counters of policies that came into force after its latest change use it as well. Terms that were not valued tell it
+    themselves. None for an order of nobody's, whose terms are a list's.
     """
     worth = holder.bases[-1].worth if holder.bases else None
     unit = Fraction(0) if worth is None else Fraction(worth.price) * Fraction(worth.multiplier)
-    return None if worth is None or not unit else Fraction(worth.value) / unit
+    if worth is not None and unit:
+        return Fraction(worth.value) / unit
+    return None if holder.key == NOBODY else Fraction(order_of(holder.order).qty)

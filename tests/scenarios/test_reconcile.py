@@ -539,6 +539,33 @@ async def test_a_person_gives_up_an_accepted_order_that_no_list_shows(tmp_path: 
         assert scene.ledger()["holders"].keys() == {decision_of(listed)}
 
 
+async def test_a_list_that_is_not_whole_makes_no_order_one_that_a_person_may_give_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restart that knows no more than that it was accepted, a daemon that remembers nothing shows nothing."""
+    monkeypatch.setattr(recent, "RECENT_MAX", 1)
+    async with stage(tmp_path, record("bot"), record("desk", owner="a person"), policies=LIMITS) as scene:
+        name = await scene.placed(time_in_force="GTC")
+        await turn(scene, s=6)
+        await scene.placed(remark="later")
+        (first, _) = scene.guard.desk.state.holders
+    order = scene.daemon.orders.pop(name)
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        word = {"verdict": "refused", "reason": "the broker knows of no such order"}
+        scene.daemon.faults.always(HttpError(503), path="/api/history-orders")
+        for s in (86_400, 61, 61):
+            await turn(scene, s=s)
+            assert unseen(scene) == []
+            assert (await operate(scene.guard, f"/admin/decisions/{first}/settle", word))[0] == 422
+        scene.daemon.faults.clear()
+        for s in (61, 61):
+            await turn(scene, s=s)
+        assert len(unseen(scene)) == 1
+        scene.daemon.orders[name] = order
+        await turn(scene, s=61)
+        assert unseen(scene) == []
+
+
 async def test_a_person_tells_by_which_id_an_accepted_order_is_listed(tmp_path: Path) -> None:
     """B33: its answer named a stranger's, its remark is the caller's own, and its row was taken for one of outside."""
     async with stage(tmp_path, record("bot"), record("desk", owner="a person"), policies=LIMITS) as scene:
@@ -547,7 +574,8 @@ async def test_a_person_tells_by_which_id_an_accepted_order_is_listed(tmp_path: 
         (name,) = scene.daemon.orders
         other = await scene.placed(price=201, time_in_force="GTC")
         strange = await elsewhere(scene, code="00005", qty=400, price=30, time_in_force="GTC")
-        await turn(scene, s=86_400)
+        for s in (86_400, 6):
+            await turn(scene, s=s)
         ours, theirs, outside, _ = scene.guard.desk.state.holders.values()
         assert (ours.id, theirs.order_id_ex, outside.key) == (decision_of(reply), other, NOBODY)
         assert (outside.order_id_ex, scene.held("exits")) == (name, Decimal(700))
@@ -599,7 +627,8 @@ async def test_a_given_up_order_that_was_there_after_all_is_charged_for_its_fill
     async with stage(tmp_path, record("bot"), record("desk", owner="a person"), policies=LIMITS) as scene:
         name = await scene.placed(time_in_force="GTC")
         order = scene.daemon.orders.pop(name)
-        await turn(scene, s=86_400)
+        for s in (86_400, 6):
+            await turn(scene, s=s)
         (holder,) = scene.guard.desk.state.holders
         word = {"verdict": "refused", "reason": "the broker knows of no such order"}
         assert (await operate(scene.guard, f"/admin/decisions/{holder}/settle", word))[0] == 200

@@ -94,7 +94,7 @@ async def test_an_order_that_a_person_gave_up_is_on_no_new_counter_but_for_its_f
     async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
         order = scene.daemon.orders.pop(name := await scene.placed(price=200, time_in_force="GTC"))
         (unseen,) = scene.guard.desk.state.holders
-        for s in (0, 86_400):
+        for s in (0, 86_400, 6):
             scene.clock.advance(s=s)
             await scene.guard.reconciler.turn()
         word = {"verdict": "refused", "reason": "the broker knows of no such order"}
@@ -121,7 +121,7 @@ async def test_an_order_that_is_given_up_while_the_past_is_read_is_on_no_new_cou
     async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
         del scene.daemon.orders[await scene.placed(price=200, time_in_force="GTC")]
         (unseen,) = scene.guard.desk.state.holders
-        for s in (0, 86_400):
+        for s in (0, 86_400, 6):
             scene.clock.advance(s=s)
             await scene.guard.reconciler.turn()
         (tmp_path / "policies/tight.toml").write_text(
