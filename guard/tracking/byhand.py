@@ -9,6 +9,7 @@ import structlog
 from msgspec import Struct
 
 from guard.errors import JournalFault
+from guard.intent import order_of
 from guard.journal import Reconciled, reason_given
 from guard.limits import NOBODY, Holder, State, find_order
 from guard.terms import Principal, Verdict
@@ -72,13 +73,13 @@ def _errors(recorder: Recorder, decision: str, body: SettleBody) -> tuple[str, .
     if not body.reason.strip():
         errors.append("reason: say why, for the record")
     name = body.order_id_ex
-    if name is not None and (not name or len(name) > 64 or not name.isascii() or not name.isprintable()):  # noqa: PLR2004 - as the intent's
-        errors.append("order_id_ex: at most 64 printable characters")
+    if name is not None and (name in {"", "0"} or len(name) > 64 or not name.isascii() or not name.isprintable()):  # noqa: PLR2004 - as the intent's
+        errors.append("order_id_ex: at most 64 printable characters, and not the 0 that the daemon writes for none")
     if name is not None and body.verdict != "accepted":
         errors.append("order_id_ex: only an accepted order has one")
-    other = None if name is None else _other_of(recorder.desk.state, decision, name)
-    if other is not None:
-        errors.append(f"order_id_ex: it is the working order of {other}; look again which one became of {decision}")
+    why = None if name is None else _is_anothers(recorder.desk.state, decision, name)
+    if why is not None:
+        errors.append(f"order_id_ex: it is {why}; look again which one became of {decision}")
     return tuple(errors)
 
 
@@ -96,14 +97,28 @@ def _not_in_doubt(desk: Desk, decision: str, body: SettleBody) -> list[str]:
     return []
 
 
-def _other_of(state: State, decision: str, name: str) -> str | None:
-    """The decision of another live order that already has this id: two orders cannot share one.
+def _is_anothers(state: State, decision: str, name: str) -> str | None:
+    """Whose id it is already, if another order's: two cannot share one, and one that has ended is another.
 
-    Nobody's of the same symbol may be the accepted order itself, which no list shows by the id that its answer told.
+    Nobody's may be the accepted order itself, which no list shows by the id that its answer told.
     """
     step = state.steps.get(decision)
     holder = state.holders.get(decision if step is None else step.holder or step.of or "")
-    found = None if holder is None else find_order(state, holder.account, order_id=None, order_id_ex=name)
-    if holder is None or not isinstance(found, Holder) or found is holder:
+    if holder is None:
         return None
-    return None if step is None and found.key == NOBODY and found.symbol == holder.symbol else found.id
+    ids = state.ids.get(holder.account)
+    if ids is not None and ids.is_of_ended(name):
+        return "that of an order that has ended"
+    found = find_order(state, holder.account, order_id=None, order_id_ex=name)
+    if not isinstance(found, Holder) or found is holder or (step is None and _may_be(state, holder, found)):
+        return None
+    return f"the working order of {found.id}"
+
+
+def _may_be(state: State, order: Holder, row: Holder) -> bool:
+    """The row was taken for nobody's, trades the same way, and nothing of it is under way or in doubt."""
+    if row.key != NOBODY or row.symbol != order.symbol:
+        return False
+    if order_of(row.order).side is not order_of(order.order).side:
+        return False
+    return not any(row.id in {step.holder, step.of} for step in state.steps.values())

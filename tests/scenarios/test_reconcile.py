@@ -566,6 +566,35 @@ async def test_a_list_that_is_not_whole_makes_no_order_one_that_a_person_may_giv
         assert unseen(scene) == []
 
 
+async def test_a_person_cannot_name_what_is_another_order(tmp_path: Path) -> None:
+    """The other side of the market, an order of ours that has ended, one that is just being cancelled, no id at all."""
+    async with stage(tmp_path, record("bot"), record("desk", owner="a person"), policies=LIMITS) as scene:
+        scene.daemon.faults.add(Ids(77, "77", acts=False), path=ORDER)
+        reply = await scene.place(time_in_force="GTC", remark="mine")
+        ended = await scene.placed(price=201, time_in_force="GTC", remark="own")
+        assert is_passed(await scene.cancel(ended))
+        other_side = await elsewhere(scene, side="SELL", price=400, time_in_force="GTC")
+        doubtful = await elsewhere(scene, price=199, time_in_force="GTC")
+        for s in (86_400, 61, 61):
+            await turn(scene, s=s)
+        assert len(unseen(scene)) == 1
+        scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
+        assert code_of(await scene.cancel(doubtful)) == (504, "outcome_unknown")
+        word = {"verdict": "accepted", "reason": "seen in the app"}
+        before = scene.ledger()
+        for name, why in [
+            (ended, "that of an order that has ended"),
+            (other_side, "the working order of"),
+            (doubtful, "the working order of"),
+            ("0", "not the 0 that the daemon writes for none"),
+        ]:
+            status, told = await operate(
+                scene.guard, f"/admin/decisions/{decision_of(reply)}/settle", word | {"order_id_ex": name}
+            )
+            assert (status, why in str(told["errors"])) == (422, True), name
+        assert scene.ledger() == before
+
+
 async def test_a_person_tells_by_which_id_an_accepted_order_is_listed(tmp_path: Path) -> None:
     """B33: its answer named a stranger's, its remark is the caller's own, and its row was taken for one of outside."""
     async with stage(tmp_path, record("bot"), record("desk", owner="a person"), policies=LIMITS) as scene:
