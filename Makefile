@@ -35,6 +35,7 @@ docs: $(STAMP)
 	$(BIN)/python -m guard.catalogue.page docs/endpoints.md
 	$(BIN)/python -m guard.policy.page .
 	$(BIN)/python -m guard.audit.page docs/record-columns.md
+	$(BIN)/python -m guard.settingspage docs/settings.md
 	$(BIN)/python -m guard.selftest.page docs/bypass-matrix.md
 	$(BIN)/python -m deploy.grafana.dashboard deploy/grafana/guard.json
 	$(BIN)/python -m deploy.kubernetes.rules deploy/kubernetes/components/monitoring/prometheusrule.yaml
