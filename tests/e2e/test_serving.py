@@ -99,8 +99,9 @@ def test_a_server_lies_in_large_pages_before_it_reads_its_record(tmp_path: Path)
 
 def test_ctrl_c_while_the_libraries_load_ends_the_command_without_a_trace(tmp_path: Path) -> None:
     """It dies of the signal, as a shell expects; where the signal is ignored it stays ignored."""
-    begun = "import os, signal, sys; {}import guard.cli.entry; os.kill(os.getpid(), signal.SIGINT); print('on')"
-    for before, told in (("", (-signal.SIGINT, "")), ("signal.signal(2, signal.SIG_IGN); ", (0, "on\n"))):
+    set_up = "import os, signal; signal.signal(2, signal.{}); import guard.cli.entry; "
+    begun = f"{set_up}os.kill(os.getpid(), signal.SIGINT); print('on')"
+    for before, told in (("default_int_handler", (-signal.SIGINT, "")), ("SIG_IGN", (0, "on\n"))):
         ended = subprocess.run(  # noqa: S603 - our own interpreter
             [sys.executable, "-c", begun.format(before)], cwd=tmp_path, capture_output=True, text=True, check=False
         )
