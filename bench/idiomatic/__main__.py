@@ -22,7 +22,7 @@ from server import Proxy
 
 
 def configure_logs() -> None:
-    """JSON lines on standard output, as structlog's own page on performance advises."""
+    """JSON lines on standard output; loggers are cached, and each line is printed as it comes."""
     structlog.configure(
         cache_logger_on_first_use=True,
         wrapper_class=structlog.make_filtering_bound_logger("info"),
