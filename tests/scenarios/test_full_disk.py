@@ -8,10 +8,11 @@ from typing import Any, Final
 import pytest
 
 from guard.errors import JournalFault
+from guard.simulator.faults import Ids
 from tests.support.disk import NO_SPACE, FaultyDisk
-from tests.support.guards import lines, operate, said
+from tests.support.guards import lines, operate, record, said
 from tests.support.journal import once_durable
-from tests.support.stage import ACCOUNTS, DAILY, Stage, again, code_of, decision_of, is_passed, stage
+from tests.support.stage import ACCOUNTS, DAILY, ORDER, Stage, again, code_of, decision_of, is_passed, stage
 
 BAD: Final = OSError(errno.EIO, "Input/output error")
 
@@ -135,3 +136,28 @@ def turn_away(scene: Stage, *, times: int) -> None:
         return append_all(type_, *args, **kwargs)
 
     scene.guard.journal.append_all = full  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(("call", "fault", "held"), [("write", NO_SPACE, 20_000), ("fdatasync", BAD, 0)])
+async def test_a_persons_word_that_is_not_on_the_disk_frees_nothing_that_can_be_used(
+    tmp_path: Path, call: str, fault: OSError, held: int
+) -> None:
+    """An order is given up, and the record of it fails: nobody trades until a restart, which goes by the record."""
+    disk, people = FaultyDisk(), (record("bot"), record("desk", owner="a person"))
+    async with stage(tmp_path, *people, policies=DAILY, disk=disk) as scene:
+        scene.daemon.faults.add(Ids(77, "77", acts=False), path=ORDER)
+        given_up = decision_of(await scene.place(time_in_force="GTC"))
+        for s in (0, 86_400, 6):
+            scene.clock.advance(s=s)
+            await scene.guard.reconciler.turn()
+        await scene.ask(ACCOUNTS)  # a new day's first record begins a file; here the settlement's is to fail
+        await scene.written()
+        disk.fails[call] = fault
+        word = {"verdict": "refused", "reason": "the broker knows of no such order"}
+        status, told = await operate(scene.guard, f"/admin/decisions/{given_up}/settle", word)
+        assert (status, told["result"]) == (503, "unrecorded")
+        disk.fails.clear()
+        assert code_of(await scene.place(remark="2")) == (503, "journal_unavailable")
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.held() == held
+        assert (given_up in scene.guard.desk.state.holders) == bool(held)
