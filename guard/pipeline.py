@@ -16,7 +16,7 @@ from guard.walk.cancelall import CancelAlls
 from guard.walk.cancelling import Cancelling
 from guard.walk.carrier import Carrier
 from guard.walk.deciding import Deciding, PendingTrade
-from guard.walk.desk import Desk, Visit
+from guard.walk.desk import Desk
 from guard.walk.door import RISKY, admitted, misunderstood
 from guard.walk.gather import CANCELS
 from guard.walk.hooks import HOOKS, Hooks
@@ -28,6 +28,7 @@ from guard.walk.recorder import Recorder
 from guard.walk.replies import refused, turned_away, walked
 from guard.walk.sending import REACHES_OTHERS, Sending
 from guard.walk.trading import Trade, Trades, reply_to
+from guard.walk.visit import Visit
 
 _CANCEL, _READ = Effect.ORDER_CANCEL, Effect.READ  # asked of every request
 _TOGETHER = RISKY | {_READ}

@@ -16,10 +16,10 @@ from guard.metrics import Metrics
 from guard.server import Asker, Begin
 from guard.terms import Answer, Failure, Reply
 from guard.walk.carrier import Carrying, OnRecord
-from guard.walk.desk import Visit
 from guard.walk.hooks import Hooks
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
+from guard.walk.visit import Visit
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

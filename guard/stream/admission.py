@@ -13,8 +13,9 @@ from guard.catalogue import BY_PATH
 from guard.codes import Code
 from guard.limits import trading_for
 from guard.terms import Endpoint, Reason, Refusal, in_order, refuse
-from guard.walk.desk import NOTHING_KNOWN, Desk, Visit
+from guard.walk.desk import Desk
 from guard.walk.door import failed_login, identify, revoked, state_reasons
+from guard.walk.visit import NOTHING_KNOWN, Visit
 
 ENDPOINT: Final[Endpoint] = BY_PATH["/ws"][0]
 

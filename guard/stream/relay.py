@@ -33,10 +33,10 @@ from guard.stream.seats import NOBODY, Seats
 from guard.stream.session import SEEING, CallerView, Frame, Seeing, view_of
 from guard.terms import AccountRow, Call, Missing, Principal, Refusal, refuse
 from guard.upstream.trust import Trust
-from guard.walk.desk import Visit
 from guard.walk.recorder import Recorder
 from guard.walk.replies import OUR_FAULT, refused
 from guard.walk.subscribing import gone, restore, take_back
+from guard.walk.visit import Visit
 
 _log = structlog.get_logger("guard.stream")
 _ENDS_IN_A_TURN: Final = 16  # orders go on while a thousand sockets are closed

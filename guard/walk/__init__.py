@@ -3,7 +3,8 @@
 In: a `Visit`, which is one request, and the `Desk`, the one mutable world. Out: a `Reply`, its records and its counts.
 No rule, no counter and no byte of HTTP lives here.
 
-- shared: `desk` (the world, the visit, its situation), `hooks` (every place that may refuse), `together`, `throttle`
+- shared: `desk` (the world), `visit` (a request and its situation), `hooks` (every place that may refuse), `together`,
+  `throttle`
 - what the world is like: `gather`, `prepare`, `naming` (which order is meant), `orderlists` (the daemon's order lists)
 - what stands against a request: `door` (rights, state), `ownership`, `judging` (rules and ledger), `changing`,
   `broker`, `largest`, `shadow`, `obstacle`; `deciding` is the one step in which all of it is asked and room is taken

@@ -8,8 +8,9 @@ from guard.catalogue import DIAGNOSTICS, ORDER_ROWS, SUBSCRIPTIONS
 from guard.limits import NOBODY, State, owner_of
 from guard.policy import sees_own_only
 from guard.terms import Account, AccountAt, Answer, Env, OrderNames, Refusal
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.gather import listed
+from guard.walk.visit import Situation, Visit
 
 FILTERED = "Guard-Filtered"
 _CUT = frozenset({*DIAGNOSTICS, *SUBSCRIPTIONS, *ORDER_ROWS})

@@ -14,9 +14,10 @@ from guard.journal import StateRecord, StateScope, plain
 from guard.limits import BREAKER, STRICTNESS, TradingRule, key_rule, set_trading, used
 from guard.policy import BreakerLimit, breaker_limits, outcome_claim
 from guard.terms import Claim, Outcome, Reason
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.recorder import Recorder
 from guard.walk.replies import is_stub
+from guard.walk.visit import Situation, Visit
 
 _log = structlog.get_logger("guard")
 

@@ -14,7 +14,7 @@ from guard.codes import Code
 from guard.policy import Maker
 from guard.reference import part_kept
 from guard.terms import Bucket, Claim, Effect, Endpoint, Read, Reason, Shortfall
-from guard.walk.desk import Situation, Visit
+from guard.walk.visit import Situation, Visit
 
 RULE: Final = "daemon.broker_limits"
 ANEW: Final = Bucket(10, 30, "account")

@@ -20,11 +20,11 @@ from guard.terms import Answer, Refusal, Reply, Verdict, refuse
 from guard.walk.cancelling import Cancelling
 from guard.walk.cancelscope import orders_in_scope
 from guard.walk.closing import Closing
-from guard.walk.desk import Situation, Visit
 from guard.walk.recorder import Recorder
 from guard.walk.replies import Headers, rate_headers, trade_body, unusable
 from guard.walk.sending import Sending
 from guard.walk.targets import ENDED, PENDING, Requester, Target
+from guard.walk.visit import Situation, Visit
 
 RESULTS_MAX: Final = 2_000  # orders that an answer lists; it counts them all
 _PART_OF_TIMEOUT: Final = 0.9  # a caller that waits just as long would miss an answer at the very end

@@ -40,11 +40,12 @@ from guard.walk.cancelscope import orders_in_scope
 from guard.walk.carrier import Carrier
 from guard.walk.closing import close, hold
 from guard.walk.decisionrecord import Judged
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.outgoing import opening_of, outbound_of
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
 from guard.walk.targets import ENDED, Requester, Target
+from guard.walk.visit import Situation, Visit
 
 IN_FLIGHT_MAX: Final = 8  # cancels of one account that wait for the daemon at one time
 KEPT_FOR_OTHERS: Final = 4  # of the broker's bucket: while many are cancelled, somebody's single cancel finds room

@@ -7,7 +7,8 @@ from guard.limits import Holder
 from guard.markets import market_words
 from guard.policy import cancels_account
 from guard.terms import CancelAll
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
+from guard.walk.visit import Situation, Visit
 
 
 def orders_in_scope(desk: Desk, situation: Situation) -> tuple[Holder, ...]:

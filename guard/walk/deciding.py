@@ -17,7 +17,6 @@ from guard.limits import settle
 from guard.terms import CancelAll, Intent, Needs, Outcome, Reply, Verdict, refuse
 from guard.walk.cancelling import close_split
 from guard.walk.decisionrecord import NOT_JUDGED
-from guard.walk.desk import Situation, Visit
 from guard.walk.door import RISKY
 from guard.walk.floods import is_never_summed
 from guard.walk.hooks import Hooks
@@ -30,6 +29,7 @@ from guard.walk.replies import again, as_told, refused, told
 from guard.walk.sending import Sending
 from guard.walk.shadow import shadowed
 from guard.walk.together import raise_fault
+from guard.walk.visit import Situation, Visit
 
 _UNSENT: Final = Outcome(Verdict.NOT_SENT, message="it was not recorded")
 

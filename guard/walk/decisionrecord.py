@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from guard.journal import ABSENT, Decision, plain, seen_of
 from guard.policy import Maker
 from guard.terms import TRADE_EFFECTS, Claim, Effect, Reason, Refusal, Valuation, masked
-from guard.walk.desk import Situation, Visit
+from guard.walk.visit import Situation, Visit
 
 INTENT_BYTES_MAX: Final = 256
 AGENTS_MAX: Final = 64  # User-Agent headers whose cleaned form is cached

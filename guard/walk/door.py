@@ -38,7 +38,8 @@ from guard.terms import (
     in_order,
 )
 from guard.upstream.circuit import Circuit
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
+from guard.walk.visit import Situation, Visit
 
 RISKY = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
 GRANTED_MAX: Final = 4096  # keys of which the last grant is kept

@@ -29,7 +29,7 @@ from guard.terms import (
     in_order,
     refuse,
 )
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.door import misunderstood
 from guard.walk.gather import CANCELS
 from guard.walk.hooks import HOOKS
@@ -38,6 +38,7 @@ from guard.walk.obstacle import obstacle_to
 from guard.walk.prepare import ask_more, at_once, prepare
 from guard.walk.recorder import Recorder
 from guard.walk.replies import json_answer, rate_headers, refused, status_of
+from guard.walk.visit import Situation, Visit
 
 CHECKS_PER_MINUTE_MAX: Final = 120  # dry runs a key may ask for in a minute
 _NULL: Final = b"null"

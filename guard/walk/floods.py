@@ -13,8 +13,8 @@ from msgspec import Struct
 from guard.errors import JournalFault
 from guard.journal import Access, Denied, Journal, timestamp
 from guard.terms import Refusal
-from guard.walk.desk import Visit
 from guard.walk.tally import Tally
+from guard.walk.visit import Visit
 
 DENIED_PER_SECOND: Final = 10
 PLACES_MAX: Final = 4096

@@ -36,8 +36,9 @@ from guard.terms import (
     Unlock,
     World,
 )
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.naming import meant
+from guard.walk.visit import Situation, Visit
 
 CANCEL_WAIT_S: Final = 1.0  # how long a cancel waits for an account list that nobody has yet
 CANCELS: Final = frozenset({CancelOrder, CancelAll})  # whatever is documented: some operations of `modify-order` too

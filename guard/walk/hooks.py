@@ -15,11 +15,12 @@ from guard.limits import Holder, Opening
 from guard.terms import Answer, Endpoint, Failure, Intent, Outbound, Reason, Refusal
 from guard.walk import answerview, cancelscope, carrier, closing, door, judging, unlocking
 from guard.walk.answerview import AnswerView
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.judging import Assessment
 from guard.walk.ownership import in_the_way, ownership
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
+from guard.walk.visit import Situation, Visit
 
 
 class ViewAnswer(Protocol):

@@ -37,13 +37,14 @@ from guard.terms import (
 from guard.walk.broker import bucket_claims
 from guard.walk.changing import OrderChange
 from guard.walk.decisionrecord import Judged
-from guard.walk.desk import Desk, Ruling, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.door import rights, state_reasons
 from guard.walk.largest import largest_of
 from guard.walk.outgoing import outbound_of, resulting_of
 from guard.walk.replies import idempotency_cell
 from guard.walk.subscribing import objections
 from guard.walk.unlocking import waiting
+from guard.walk.visit import Ruling, Situation, Visit
 
 IDEMPOTENCY_WINDOW_MS: Final = 24 * 3600 * 1000
 _CANCEL, _CHANGE, _SIMULATE = Effect.ORDER_CANCEL, Effect.ORDER_CHANGE, Env.SIMULATE  # asked of every trade

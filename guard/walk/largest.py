@@ -8,7 +8,8 @@ from guard.policy import Judgement, largest_bound, whole_lots
 from guard.reference import NOTHING
 from guard.terms import NOT_ASKED, Full, Granted, Instrument, InstrumentKind, Valuation
 from guard.walk.decisionrecord import Judged
-from guard.walk.desk import Desk, Situation
+from guard.walk.desk import Desk
+from guard.walk.visit import Situation
 
 PLAIN_KINDS: Final[frozenset[InstrumentKind]] = frozenset({"stock", "fund"})
 

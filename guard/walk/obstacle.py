@@ -8,13 +8,14 @@ from msgspec import Struct
 
 from guard.terms import Needs, Outcome, Refusal, in_order
 from guard.walk.decisionrecord import Judged
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.hooks import Hooks
 from guard.walk.judging import Assessment
 from guard.walk.naming import NAMING
 from guard.walk.ownership import against_original
 from guard.walk.prepare import more_to_ask
 from guard.walk.replies import first_of
+from guard.walk.visit import Situation, Visit
 
 
 class Obstacle(Struct, frozen=True, gc=False):

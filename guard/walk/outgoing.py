@@ -4,8 +4,9 @@ from guard.intent import encode, kept
 from guard.limits import Opening, Worth
 from guard.terms import Effect, Outbound, Valuation, stamp_of
 from guard.walk.decisionrecord import Judged
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.naming import forwarded
+from guard.walk.visit import Situation, Visit
 
 _CANCEL, _CHANGE = Effect.ORDER_CANCEL, Effect.ORDER_CHANGE  # asked of every trade
 

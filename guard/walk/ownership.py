@@ -4,9 +4,10 @@ from guard.codes import Code
 from guard.limits import NOBODY, Holder, change_in_flight
 from guard.policy import may_touch
 from guard.terms import Effect, ModifyOrder, Reason, Refusal, refuse
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.door import RISKY
 from guard.walk.naming import NAMING
+from guard.walk.visit import Situation, Visit
 
 _CANCEL = Effect.ORDER_CANCEL  # asked of every trade
 

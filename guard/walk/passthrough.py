@@ -25,7 +25,7 @@ from guard.terms import (
     refuse,
 )
 from guard.walk.decisionrecord import Judged
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.door import late_objection
 from guard.walk.hooks import Hooks
 from guard.walk.prepare import at_once, prepare
@@ -34,6 +34,7 @@ from guard.walk.replies import failed, rate_headers, refused, unusable
 from guard.walk.shadow import shadowed_read
 from guard.walk.subscribing import DONE, SUBSCRIPTIONS, carry
 from guard.walk.together import raise_fault
+from guard.walk.visit import Situation, Visit
 
 UNAUTHORIZED = 401
 _WITHDRAWN: Final = Failure("held", "it was withdrawn while it waited for the subscription before it", is_sent=False)

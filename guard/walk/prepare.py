@@ -13,7 +13,7 @@ from guard.codes import Code
 from guard.limits import find_slot, unknowns
 from guard.policy import excusable
 from guard.terms import LEDGER_UNIT, CancelOrder, Effect, Header, Intent, Needs, Reason
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.door import RISKY, rights, state_reasons
 from guard.walk.gather import at_hand, gather, needs_of, understood
 from guard.walk.judging import Assessment, working_exits
@@ -21,6 +21,7 @@ from guard.walk.largest import lot_of
 from guard.walk.naming import NAMING
 from guard.walk.ownership import ownership
 from guard.walk.replies import idempotency_cell
+from guard.walk.visit import Situation, Visit
 
 _log = structlog.get_logger("guard")
 

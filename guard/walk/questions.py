@@ -23,11 +23,12 @@ from guard.terms import (
     Reply,
     refuse,
 )
-from guard.walk.desk import Desk, Visit
+from guard.walk.desk import Desk
 from guard.walk.dryrun import check
 from guard.walk.recall import on_record
 from guard.walk.recorder import Recorder
 from guard.walk.replies import json_answer, refused, turned_away
+from guard.walk.visit import Visit
 
 PREFIX: Final = "/guard/v1/"
 TICKET: Final = "/guard/v1/ws-ticket"

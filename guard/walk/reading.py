@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from guard.server import Asker, answered
 from guard.terms import Answer, Failure, Reply
-from guard.walk.desk import Visit
 from guard.walk.passthrough import PassThrough, PendingCall
 from guard.walk.recorder import Recorder
 from guard.walk.replies import walked
+from guard.walk.visit import Visit
 
 
 class Reading(Struct, eq=False, gc=False):

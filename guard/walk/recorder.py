@@ -22,10 +22,11 @@ from guard.terms import (
     Verdict,
 )
 from guard.walk.decisionrecord import NOT_JUDGED, Judged, record_of
-from guard.walk.desk import NOTHING_KNOWN, Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.floods import Floods
 from guard.walk.recent import RecentDecision
 from guard.walk.throttle import RefusalSource
+from guard.walk.visit import NOTHING_KNOWN, Situation, Visit
 
 _CANCEL, _UNKNOWN = Effect.ORDER_CANCEL, Verdict.UNKNOWN  # asked of every trade
 _DURABLE = RecordMode.DURABLE

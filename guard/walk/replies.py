@@ -29,10 +29,11 @@ from guard.terms import (
     refuse,
 )
 from guard.walk.decisionrecord import Judged
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.door import failed_login
 from guard.walk.recent import RecentDecision
 from guard.walk.recorder import Recorder
+from guard.walk.visit import Situation, Visit
 
 TARPIT_S: Final = 0.25
 _ANSWERED: Final = frozenset({Verdict.ACCEPTED, Verdict.REFUSED})

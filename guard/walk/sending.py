@@ -8,8 +8,9 @@ from msgspec import Struct
 from guard.codes import Code
 from guard.terms import Answer, Failure, Outbound, Outcome, Refusal, Verdict, refuse
 from guard.walk.decisionrecord import Judged
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.door import RISKY, late_objection
+from guard.walk.visit import Situation, Visit
 
 REACHES_OTHERS: Final = refuse(
     Code.NOT_YOUR_ORDER, "an order of another came in between, which a cancel of all would end; it was not sent"

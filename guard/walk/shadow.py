@@ -26,9 +26,10 @@ from guard.policy import (
 from guard.terms import Claim, Effect, Full, Reason, Taken
 from guard.walk.changing import OrderChange
 from guard.walk.decisionrecord import Judged
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.gather import world_for
 from guard.walk.judging import as_judged, change_of, mark_of
+from guard.walk.visit import Situation, Visit
 
 _log = structlog.get_logger("guard")
 

@@ -18,9 +18,10 @@ from guard.access import push_acc_ids
 from guard.codes import Code
 from guard.intent import encode
 from guard.terms import AccPush, Answer, Failure, Intent, Outbound, Reason, Subscribe
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.gather import listed
 from guard.walk.subscriptions import LINES_MAX, PUSH, DataLine, calls, lines_of
+from guard.walk.visit import Situation, Visit
 
 WAITING_MAX: Final = 64
 SUBSCRIPTIONS: Final = (Subscribe, AccPush)

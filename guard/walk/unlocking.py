@@ -11,7 +11,8 @@ from guard.codes import Code
 from guard.terms import Answer, Failure, Outbound, Reason, Unlock
 from guard.upstream import redact
 from guard.walk.cooldown import EVERY, WRONG_MAX, TryResult, accounts_tried
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
+from guard.walk.visit import Situation, Visit
 
 _NOT_TRIED: Final = frozenset({401, 403, 404, 405, 413, 415, 429})  # the daemon's door, before any password
 _ID_DIGITS_MAX: Final = 20  # of a uint64

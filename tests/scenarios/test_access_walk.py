@@ -14,10 +14,11 @@ from guard.admin.change import Who
 from guard.server import EdgeBounds, HttpRequest, Reader
 from guard.simulator.faults import Hold
 from guard.terms import Call, Presented, Reply
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.floods import DENIED_PER_SECOND, SOURCES_MAX
 from guard.walk.hooks import HOOKS
 from guard.walk.judging import Assessment
+from guard.walk.visit import Situation, Visit
 from tests.support import tokens
 from tests.support.edge_corpus import get
 from tests.support.guards import call, codes, key, operate, order, record, said, write_keys

@@ -10,7 +10,8 @@ from msgspec import structs
 from guard.simulator.faults import Fault, Hold, HttpError, Reset, Unreachable
 from guard.terms import Answer, Failure, Outbound
 from guard.upstream.circuit import SAMPLE_MIN
-from guard.walk.desk import Desk, Situation
+from guard.walk.desk import Desk
+from guard.walk.visit import Situation
 from tests.support.guards import operate, record
 from tests.support.stage import MODIFY, Stage, code_of, is_passed, stage
 

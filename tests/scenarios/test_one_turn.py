@@ -16,8 +16,9 @@ from guard.simulator.faults import Ids
 from guard.terms import Refusal
 from guard.walk import closing
 from guard.walk.carrier import CARRYING
-from guard.walk.desk import Desk, Visit
+from guard.walk.desk import Desk
 from guard.walk.hooks import HOOKS
+from guard.walk.visit import Visit
 from tests.support.guards import said
 from tests.support.journal import no_room_for_what_passes
 from tests.support.stage import ACCOUNTS, DAILY, ORDER, ROOM_FOR_THREE, code_of, decision_of, is_passed, stage

@@ -16,11 +16,12 @@ from guard.simulator.faults import Delay
 from guard.terms import LEDGER_UNIT, Call, Outcome, Refusal, Reply
 from guard.walk import closing, recorder
 from guard.walk.decisionrecord import record_of
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.hooks import HOOKS
 from guard.walk.judging import Assessment
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
+from guard.walk.visit import Situation, Visit
 from tests.support.guards import begun, call, codes, order, record, said, write_keys
 from tests.support.journal import no_room_for_what_passes
 from tests.support.stage import (

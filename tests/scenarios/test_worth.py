@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from guard.journal import SeenWorld
 from guard.simulator.faults import Fault, Garbage, HttpError, Reset, RetType, Unreachable
 from guard.terms import Quote
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.hooks import HOOKS
 from guard.walk.judging import Assessment, judge_trade
+from guard.walk.visit import Situation, Visit
 from tests.support.clock import ManualClock
 from tests.support.daemon import ShowingRows
 from tests.support.guards import order, said

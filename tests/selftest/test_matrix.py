@@ -37,9 +37,10 @@ from guard.terms import Endpoint, Intent, Outcome, Refusal, Verdict
 from guard.walk import door, judging
 from guard.walk.answerview import AnswerView
 from guard.walk.carrier import CARRYING
-from guard.walk.desk import Desk, Situation, Visit
+from guard.walk.desk import Desk
 from guard.walk.hooks import HOOKS, Hooks
 from guard.walk.judging import Assessment
+from guard.walk.visit import Situation, Visit
 
 REFERENCE: Final = Path(__file__).parents[2] / "docs/bypass-matrix.md"
 BUGS: Final = [f"B{n:02}" for n in range(1, 35)] + [f"W{n:02}" for n in range(1, 21)]

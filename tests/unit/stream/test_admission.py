@@ -11,7 +11,7 @@ from guard.lifecycle import Guard
 from guard.limits import TradingRule, set_trading
 from guard.stream.admission import admit, admit_still
 from guard.terms import Call
-from guard.walk.desk import Visit
+from guard.walk.visit import Visit
 from tests.support.guards import ask, call, codes, key, lay_out, record, running, said, write_keys
 from tests.support.stream import HANDSHAKE
 

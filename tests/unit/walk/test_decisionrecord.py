@@ -41,7 +41,7 @@ from guard.terms import (
     utc,
 )
 from guard.walk.decisionrecord import NOT_JUDGED, Judged, record_of
-from guard.walk.desk import NOTHING_KNOWN, Situation, Visit
+from guard.walk.visit import NOTHING_KNOWN, Situation, Visit
 from tests.support.clock import START_US
 from tests.support.journal import SHA
 

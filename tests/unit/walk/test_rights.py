@@ -10,7 +10,7 @@ from guard.catalogue import find
 from guard.codes import Code
 from guard.terms import Account, AccountRow, Call, Effect, Endpoint, Env, Intent, Missing, Principal, Read
 from guard.walk import door
-from guard.walk.desk import Situation, Visit
+from guard.walk.visit import Situation, Visit
 
 PATHS: Final = ("/api/order", "/api/modify-order", "/api/funds", "/api/unlock-trade")
 SCOPES: Final = (frozenset({"trade:simulate"}), frozenset({"trade:real", "acc:read"}), frozenset({"acc:read"}))
