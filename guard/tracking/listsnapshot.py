@@ -10,7 +10,7 @@ from guard.limits import NOBODY, Amounts, Holder, State, Step, find_order
 from guard.terms import OrderNames, made_at, stamp_of
 from guard.tracking.places import Place
 from guard.upstream.orderlist import OrderRow
-from guard.upstream.reconcile import UnknownOrder, candidates, find_new
+from guard.upstream.reconcile import UnknownOrder, candidates, find_by_remark, find_new
 
 MISNAMED_MAX: Final = 100  # rows beyond are of a daemon that writes symbols or remarks otherwise, and go by their ids
 DRAWERS: Final = 64  # one table of all live orders would be laid out anew as it grows, up to 7 ms in one go for 50,000
@@ -117,6 +117,8 @@ def _told_apart(state: State, misnamed: Sequence[tuple[Holder, OrderRow]]) -> di
     owners, sought = {row: holder.id for holder, row in misnamed}, [sought_of(holder) for holder, _ in misnamed]
     found = find_new(sought, candidates(sought, owners))
     exchanged = {name: row for name, row in found.items() if isinstance(row, OrderRow)}
+    left = [one for one in sought if one.step not in exchanged]
+    exchanged |= find_by_remark(left, [row for row in owners if row not in exchanged.values()])
     return said | exchanged if exchanged.keys() == {owners[row] for row in exchanged.values()} else said
 
 

@@ -61,6 +61,21 @@ def find_new(sought: Sequence[UnknownOrder], free: Sequence[OrderRow]) -> dict[s
     return found
 
 
+def find_by_remark(sought: Sequence[UnknownOrder], rows: Sequence[OrderRow]) -> dict[str, OrderRow]:
+    """The rows with a remark that one order alone gave and one row alone has, whatever was changed of the order."""
+    whose, shown = dict[str, list[UnknownOrder]](), dict[str, list[OrderRow]]()
+    for one in sought:
+        whose.setdefault(_remark(one), []).append(one)
+    for row in rows:
+        shown.setdefault(row.remark or "", []).append(row)
+    found = dict[str, OrderRow]()
+    for remark, ones in whose.items():
+        mine = shown.get(remark, []) if remark else []
+        if len(ones) == len(mine) == 1 and not is_another(ones[0], mine[0]):
+            found[ones[0].step] = mine[0]
+    return found
+
+
 def candidates(sought: Sequence[UnknownOrder], rows: Iterable[OrderRow]) -> list[OrderRow]:
     """The rows that have the stamp of any of these, or may be it; most of a large book are told by their remark."""
     stamps, remarks = {stamp_of(one.step) for one in sought}, {None} | {_remark(one) for one in sought}

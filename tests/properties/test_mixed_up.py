@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from guard.recovery.readback import recover
 from guard.simulator import Simulator
 from guard.simulator.orders import Order, Status
+from guard.terms import Reply
 from tests.support.stage import ORDER, Stage, again, is_passed, ledger_of, stage
 from tests.support.tracked import LIMITS, round_trip
 
@@ -77,6 +78,39 @@ def test_whatever_becomes_of_them_no_less_is_held_than_works(chance: Any, remark
     own = [f"r{number}" if has_own else None for number, has_own in enumerate(remarks)]
     with tempfile.TemporaryDirectory() as directory:
         asyncio.run(lives(Path(directory), chance, remarks=own))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(chance=st.randoms(), remarks=st.lists(st.booleans(), min_size=2, max_size=4))
+def test_they_are_told_apart_although_they_were_changed_before_a_list_showed_them(
+    chance: Any, remarks: list[bool]
+) -> None:
+    """A change by the id of an answer reached another order than it was judged for; lists tell them apart."""
+    own = [f"r{number}" if has_own else None for number, has_own in enumerate(remarks)]
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(changed_lives(Path(directory), chance, remarks=own))
+
+
+async def changed_lives(directory: Path, chance: Any, *, remarks: list[str | None]) -> None:
+    """Changes, a look at the lists, and whatever may happen then, changes among it."""
+    async with stage(directory, policies=ROOM) as scene:
+        await mixed_up(scene, chance, remarks=remarks)
+        for _ in range(chance.choice([1, 2])):
+            assert is_passed(await resized(scene, chance))
+        await round_trip(scene)
+        assert scene.held("open_value") >= at_risk(scene.daemon)
+        assert [one.order_id_ex for one in scene.guard.desk.state.holders.values()] == list(scene.daemon.orders)
+        for _ in range(6):
+            await (resized(scene, chance) if working(scene.daemon) and chance.random() < 0.3 else act(scene, chance))
+            assert scene.held("open_value") >= at_risk(scene.daemon)
+        await scene.written()
+        assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
+
+
+async def resized(scene: Stage, chance: Any) -> Reply:
+    """One of them is to have another quantity."""
+    order = chance.choice(working(scene.daemon))
+    return await scene.modify(order.order_id_ex, qty=100 * chance.randint(1, 6))
 
 
 async def lives(directory: Path, chance: Any, *, remarks: list[str | None]) -> None:

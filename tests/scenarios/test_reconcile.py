@@ -841,6 +841,25 @@ async def test_b33_two_orders_that_got_each_others_answer_are_told_apart_with_a_
         assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
 
 
+@pytest.mark.parametrize("remarks", [(None, None), ("one", "another"), ("one", None), (None, "another")])
+@pytest.mark.parametrize("changed", [0, 1])
+async def test_b33_two_orders_that_got_each_others_answer_are_told_apart_after_a_change(
+    tmp_path: Path, *, remarks: tuple[str | None, str | None], changed: int
+) -> None:
+    """It was judged for one and reached the other: from the first list on each holds what it works for at least."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        replies = await mixed_up(scene, remarks)
+        orders, holders = scene.daemon.orders, scene.guard.desk.state.holders
+        true = {decision_of(replies[int(order.qty)]): name for name, order in orders.items()}
+        assert is_passed(await scene.modify(list(orders)[changed], qty=400))
+        for _ in range(3):
+            await turn(scene, s=6)
+            assert {name: holder.order_id_ex for name, holder in holders.items()} == true
+            assert scene.held("open_value") >= sum(order.qty for order in orders.values()) * 200
+        await scene.written()
+        assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
+
+
 @pytest.mark.parametrize("remark", [None, "own words"])
 async def test_b33_an_order_whose_answer_named_one_that_was_given_up_does_not_end_with_that(
     tmp_path: Path, remark: str | None

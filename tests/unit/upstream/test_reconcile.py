@@ -17,6 +17,7 @@ from guard.upstream.reconcile import (
     UnknownOrder,
     candidates,
     change_shown,
+    find_by_remark,
     find_new,
 )
 
@@ -115,6 +116,27 @@ def test_rows_and_steps_that_are_alike() -> None:
     assert found(ROW, wanted=both) == [Proof.UNCLEAR, Proof.UNCLEAR]
     assert found(ROW, second, wanted=(sought(),)) == [Proof.UNCLEAR]
     assert found(ROW, second, wanted=(sought("s1"), sought("s2", key="other"))) == [Proof.UNCLEAR, Proof.UNCLEAR]
+
+
+@pytest.mark.parametrize(
+    ("remarks", "shown", "pairs"),
+    [
+        (("a", "b"), ("b", "a"), {"s0": 1, "s1": 0}),
+        (("a", "a"), ("a", "b"), {}),
+        (("a", "b"), ("a", "a"), {}),
+        ((None, "b"), ("", None), {}),
+        (("a",), ("c", "a"), {"s0": 1}),
+    ],
+)
+def test_a_remark_tells_an_order_that_was_changed_if_it_is_on_one_of_each(
+    remarks: Any, shown: Any, pairs: dict[str, int]
+) -> None:
+    """Other terms do not matter; what two gave, or two rows have, tells nothing, nor does none."""
+    rows = [replace(ROW, order_id_ex=str(n), qty=Decimal(700), remark=remark) for n, remark in enumerate(shown)]
+    wanted = [sought(f"s{n}", remark=remark) for n, remark in enumerate(remarks)]
+    assert find_by_remark(wanted, rows) == {step: rows[n] for step, n in pairs.items()}
+    others = [replace(row, side=int(Side.SELL)) for row in rows]
+    assert find_by_remark(wanted, others) == {}
 
 
 def test_a_stamped_row_leaves_the_other_one() -> None:
