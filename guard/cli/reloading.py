@@ -18,7 +18,7 @@ from guard.cli.sources import AsJson, ConfigOption, OpsOption, StateOption, sett
 from guard.cli.typed import end as end_of
 from guard.clock import SystemClock
 from guard.errors import SettingsFault
-from guard.journal.disk import Disk, sync_directory
+from guard.journal.disk import Disk, replace_file
 from guard.policy import PolicyDoc, PolicyError, parse_policy
 from guard.policy.locate import line_of
 from guard.policyfiles import parse_texts, policy_files, read_texts
@@ -96,7 +96,7 @@ def promote(
     if not os.environ.get("GUARD_KEY"):
         raise SettingsFault(["GUARD_KEY: set it to a key with the scope guard:policy and an owner"])
     path, before, text = _promoted(settings.path(settings.policies.dir), policy)
-    _replace(path, text)
+    _replace(path, text, disk=Disk())
     typer.echo(f'{path}: mode = "enforce"', err=True)
     body = {"reason": reason or f"policy {policy} promoted"}
     try:
@@ -175,13 +175,14 @@ def _promoted(directory: Path, policy: str) -> tuple[Path, str, str]:
     path = next(path for path in policy_files(directory) if path.name == doc.file)
     if path.is_symlink():
         raise SettingsFault([f"{path}: is a link, so its text comes from elsewhere: edit it there, then reload"])
-    return path, texts[doc.file], _edited(texts[doc.file], doc)
+    before = path.read_bytes().decode()  # as it lies there: in what was read to be compiled all lines end alike
+    return path, before, _edited(before, doc)
 
 
 def _take_back(path: Path, text: str, before: str) -> None:
     """What was not done is not left for the next reload, or start; where somebody else has written since, it is."""
-    if path.read_text(encoding="utf-8") == text:
-        _replace(path, before)
+    if _holds(path, text):
+        _replace(path, before, disk=Disk())
         typer.echo(f'{path}: mode = "shadow" again', err=True)
 
 
@@ -201,20 +202,22 @@ def _edited(text: str, doc: PolicyDoc) -> str:
     return after
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, text: str, *, disk: Disk) -> None:
     """The new text in place of the old one, whole or not at all, on the disk before it is told."""
-    draft = path.with_name(f".{path.name}.new")
     try:
-        with draft.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.chmod(path.stat().st_mode & 0o7777)
-        draft.replace(path)
-        sync_directory(Disk(), path.parent)
+        replace_file(disk, path, text.encode(), like=path.stat())
     except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise SettingsFault([f"{path}: cannot be written: {error.strerror}"]) from error
+        # A rename may report failure and have happened, and a sync come after it: look rather than guess.
+        what = "is changed, which a power cut may undo" if _holds(path, text) else "cannot be written"
+        raise SettingsFault([f"{path}: {what}: {error.strerror}"]) from error
+
+
+def _holds(path: Path, text: str) -> bool:
+    """Whether these are the file's bytes."""
+    try:
+        return path.read_bytes() == text.encode()
+    except OSError:
+        return False
 
 
 # ---------------------------------------------------------------- the answer

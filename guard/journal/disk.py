@@ -6,6 +6,7 @@ Every method raises `OSError` as the call does.
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -94,13 +95,18 @@ def write_some(disk: Disk, fd: int, data: memoryview) -> memoryview:
     return data[written:]
 
 
-def replace_file(disk: Disk, path: Path, data: bytes) -> None:
-    """Replaces the file atomically: whatever happens, it holds `data` or what it held before. Mode 0600."""
+def replace_file(disk: Disk, path: Path, data: bytes, *, like: os.stat_result | None = None) -> None:
+    """Replaces the file atomically: whatever happens, it holds `data` or what it held before.
+
+    Mode 0600, or owner, group and mode of the file that it is `like`: an edit by root locks nobody out who reads it.
+    """
     draft = path.with_name(f"{path.name}.new")
-    fd = disk.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
+        fd = disk.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             write_all(disk, fd, data)
+            if like is not None:
+                _make_like(disk, fd, like)
             disk.fsync(fd)
         finally:
             disk.close(fd)
@@ -110,6 +116,13 @@ def replace_file(disk: Disk, path: Path, data: bytes) -> None:
             disk.unlink(draft)
         raise
     sync_directory(disk, path.parent)
+
+
+def _make_like(disk: Disk, fd: int, like: os.stat_result) -> None:
+    new = disk.fstat(fd)
+    if (like.st_uid, like.st_gid) != (new.st_uid, new.st_gid):
+        os.fchown(fd, like.st_uid, like.st_gid)
+    disk.fchmod(fd, stat.S_IMODE(like.st_mode))
 
 
 def sync_directory(disk: Disk, directory: Path) -> None:

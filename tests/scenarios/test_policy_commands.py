@@ -104,16 +104,18 @@ async def test_what_is_approved_is_named(tmp_path: Path, name: str) -> None:
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
 
 
-async def test_a_shadow_is_promoted_and_nothing_else_in_its_file_changes(tmp_path: Path) -> None:
-    """One word of the file is edited, its mode and remarks stay, and the policy is in force."""
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+async def test_a_shadow_is_promoted_and_nothing_else_in_its_file_changes(tmp_path: Path, ending: str) -> None:
+    """One word of the file is edited; its mode, its remarks and how its lines end stay, and the policy is in force."""
     async with stage(tmp_path, *PEOPLE, policies={"desk.toml": LOOSE, "watched.toml": WATCHED}) as scene:
-        path = tmp_path / "policies/watched.toml"
+        path, text = tmp_path / "policies/watched.toml", WATCHED.replace("\n", ending)
+        path.write_bytes(text.encode())
         path.chmod(0o640)
         assert is_passed(await scene.place(qty=200))
         code, told = await run(scene, "promote", "watched")
 
         assert code == 0, told
-        assert path.read_text() == WATCHED.replace("'shadow'", "'enforce'")
+        assert path.read_bytes().decode() == text.replace("'shadow'", "'enforce'")
         assert path.stat().st_mode & 0o777 == 0o640
         assert sorted(os.listdir(path.parent)) == ["desk.toml", "watched.toml"]  # noqa: PTH208 - names are enough
         assert code_of(await scene.place(qty=200, price=199)) == (403, "max_order_qty")
@@ -140,17 +142,20 @@ async def test_what_cannot_be_promoted_is_left_alone(tmp_path: Path, name: str, 
         assert (tmp_path / "policies/watched.toml").read_text() == text
 
 
-async def test_a_promotion_that_is_refused_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+async def test_a_promotion_that_is_refused_leaves_the_file_as_it_was(tmp_path: Path, ending: str) -> None:
     """A test of the directory fails under it: the guard keeps what it has, and no later reload finds the word."""
     given = 'given = { now = 2026-11-20T10:00:00+08:00, key = "bot", environment = "simulate", account = 123456 }\n'
     fails = f'{given}case = [{{ order = {{ symbol = "HK.00700", qty = 200, price = 199 }}, expect = "allow" }}]\n'
     async with stage(tmp_path, *PEOPLE, policies={"desk.toml": LOOSE, "watched.toml": WATCHED}) as scene:
         write(scene, fails, "watched_test.toml")
+        path, text = tmp_path / "policies/watched.toml", WATCHED.replace("\n", ending)
+        path.write_bytes(text.encode())
         code, told = await run(scene, "promote", "watched")
         assert code == 1, told
         assert "test_failed" in told
         assert 'mode = "shadow" again' in told
-        assert (tmp_path / "policies/watched.toml").read_text() == WATCHED
+        assert path.read_bytes().decode() == text
         assert is_passed(await scene.place(qty=200))
 
 

@@ -102,3 +102,20 @@ def test_a_file_that_is_not_replaced_is_what_it_was_and_leaves_no_draft(tmp_path
     with pytest.raises(OSError, match="No space"):
         replace_file(disk, path, b"new")
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("a", b"old")]
+
+
+def test_a_file_that_is_like_another_is_read_by_whoever_read_that(tmp_path: Path) -> None:
+    """Owner, group and mode; without one it is the owner's alone."""
+    disk, path = Disk(), tmp_path / "a"
+    replace_file(disk, path, b"old")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o640)
+    if os.geteuid() == 0:  # nobody else may give files away
+        os.chown(path, 4321, 1234)
+    before = path.stat()
+
+    replace_file(disk, path, b"new", like=before)
+
+    after = path.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert path.read_bytes() == b"new"
