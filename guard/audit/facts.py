@@ -17,7 +17,7 @@ from guard.audit.spread import Spread
 from guard.journal.search import FoundRecord
 
 LISTED_MAX: Final = 300
-PLACES_MAX: Final = 5_000
+ROWS_MAX: Final = 5_000
 ORDERS: Final = frozenset({"order_new", "order_change"})
 IDLE_PERCENT: Final = 10  # a limit that was never used to this part binds nobody
 _HOUR_CHARS: Final = len("2026-11-22T09")
@@ -147,7 +147,7 @@ class Facts:
         key, is_order = str(members.get("key") or ""), effect in ORDERS
         self.days.add(ts[:_DAY_CHARS])
         self.hours[ts[:_HOUR_CHARS]][f"{'order' if is_order else 'other'}_{outcome}"] += 1
-        counts = self.keys[_place(self.keys, key)]
+        counts = self.keys[_row_of(self.keys, key)]
         counts[outcome] += 1
         counts[f"order_{outcome}"] += is_order
         self.effects[f"{effect or 'none'}_{outcome}"] += 1
@@ -162,11 +162,11 @@ class Facts:
         code = str(members.get("code"))
         self.codes[code] += 1
         self.order_codes[code] += is_order
-        for place, reason in enumerate(_dicts(members.get("reasons"))):
+        for n, reason in enumerate(_dicts(members.get("reasons"))):
             policy, rule = str(reason.get("policy") or ""), str(reason.get("rule") or reason.get("code"))
-            if place == 0:
+            if n == 0:
                 self.policies[policy] += 1
-            found = self.rules[_place(self.rules, (policy, rule))]
+            found = self.rules[_row_of(self.rules, (policy, rule))]
             found.count += 1
             found.days.add(ts[:_DAY_CHARS])
             found.keys[key] += 1
@@ -186,7 +186,7 @@ class Facts:
                 continue
             use = self.uses.get(name)
             if use is None:
-                if len(self.uses) >= PLACES_MAX:
+                if len(self.uses) >= ROWS_MAX:
                     continue
                 use = self.uses[name] = LimitUse(cap)
             use.cap = cap
@@ -203,7 +203,7 @@ class Facts:
         money = valuation.get("value") if isinstance(valuation, dict) else None
         amount = decimal(money.get("amount")) if isinstance(money, dict) else None
         if isinstance(money, dict) and amount is not None and not is_refused:
-            self.values[_place(self.values, str(money.get("currency")))].add(amount)
+            self.values[_row_of(self.values, str(money.get("currency")))].add(amount)
 
     # ------------------------------------------------------------ what came of them
 
@@ -213,7 +213,7 @@ class Facts:
         self.outcomes[verdict] += 1
         self.order_outcomes[verdict] += str(members.get("effect")) in ORDERS
         if verdict == "not_sent":
-            self.not_sent[_place(self.not_sent, str(members.get("message") or ""))] += 1
+            self.not_sent[_row_of(self.not_sent, str(members.get("message") or ""))] += 1
         duration = members.get("duration_us")
         if isinstance(duration, int):
             self.duration_us.add(Decimal(duration))
@@ -222,7 +222,7 @@ class Facts:
 
     def _doubt(self, ts: str, decision: str, members: Mapping[str, Any], *, why: str) -> None:
         self.doubts_total += 1
-        if len(self.doubts) < PLACES_MAX:
+        if len(self.doubts) < ROWS_MAX:
             key, symbol = str(members.get("key") or ""), str(members.get("symbol") or "")
             self.doubts[decision] = Doubt(ts, decision, key, symbol, why)
 
@@ -250,9 +250,9 @@ class Facts:
         """What was summed up instead of being recorded."""
         count = members.get("count")
         if members.get("endpoint") and isinstance(count, int):
-            self.reads[_place(self.reads, str(members.get("key")))] += count
+            self.reads[_row_of(self.reads, str(members.get("key")))] += count
         elif isinstance(count, int):
-            self.summed[_place(self.summed, str(members.get("key") or members.get("source")))] += count
+            self.summed[_row_of(self.summed, str(members.get("key") or members.get("source")))] += count
 
     def start(self, ts: str, members: Mapping[str, Any]) -> None:
         """A guard began: with which controls off or loose."""
@@ -286,9 +286,9 @@ def decimal(value: object) -> Decimal | None:
     return found if found.is_finite() else None
 
 
-def _place(table: Mapping[Any, Any], name: Any) -> Any:
+def _row_of(table: Mapping[Any, Any], name: Any) -> Any:
     """The name, or "other" where the table is full."""
-    if name in table or len(table) < PLACES_MAX:
+    if name in table or len(table) < ROWS_MAX:
         return name
     return ("", "other") if isinstance(name, tuple) else "other"
 

@@ -149,10 +149,10 @@ def _tightest(claims: tuple[Claim, ...], makers: tuple[Maker, ...]) -> Granting:
         return claims, makers
     kept: dict[tuple[str, int], tuple[Claim, Maker]] = {}
     for one in zip(claims, makers, strict=True):
-        place = (one[0].counter, one[0].window_ms)
-        other = kept.setdefault(place, one)
+        cell = (one[0].counter, one[0].window_ms)
+        other = kept.setdefault(cell, one)
         if other is not one:
-            kept[place] = _tighter(other, one)
+            kept[cell] = _tighter(other, one)
     return tuple([claim for claim, _ in kept.values()]), tuple([maker for _, maker in kept.values()])
 
 

@@ -30,9 +30,9 @@ def meters(
         asked += [meter for rule in bound.reads for meter in rule.meters(reach)]
     found: dict[tuple[str, int], Meter] = {}
     for meter in asked:
-        place = (meter.counter, meter.window_ms)
-        if place not in found or meter.cap < found[place].cap:
-            found[place] = meter
+        cell = (meter.counter, meter.window_ms)
+        if cell not in found or meter.cap < found[cell].cap:
+            found[cell] = meter
     return tuple(found.values())
 
 

@@ -65,7 +65,7 @@ class OrderClass(Struct):
         capped = {id(rule): (rule.measure, limit[1]) for rule in remaining if (limit := rule.limits_in(currency))}
         self.qty_max = min([cap for measure, cap in capped.values() if measure == "qty"], default=_ANY)
         self.value_max = min([cap for measure, cap in capped.values() if measure == "value"], default=_ANY)
-        large = {place for place, (measure, _) in capped.items() if measure is not None}
+        large = {rule for rule, (measure, _) in capped.items() if measure is not None}
         self.small = RuleSet(tuple([rule for rule in remaining if id(rule) not in large]), self.full.implied)
         self.makers = granted[1][first:]
         self.valued = tuple([n for n, maker in enumerate(self.makers) if steady[id(maker)].claims_worth])

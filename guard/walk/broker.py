@@ -58,10 +58,10 @@ def bucket_claims(visit: Visit, situation: Situation) -> tuple[tuple[Claim, Make
     endpoint, bucket = visit.endpoint, _bucket(visit, situation)
     if endpoint is None or bucket is None:
         return ()
-    place = _place(endpoint, bucket, situation)
+    counter = _counter(endpoint, bucket, situation)
     is_counted_only = visit.effect is Effect.ORDER_CANCEL
     cap = None if is_counted_only else bucket.count - part_kept(endpoint.path, window_s=bucket.window_s)
-    claim = Claim("rate", place, amount=1, cap=cap, window_ms=bucket.window_s * 1000)
+    claim = Claim("rate", counter, amount=1, cap=cap, window_ms=bucket.window_s * 1000)
     whose = "this account" if bucket.per == "account" else "this login"
     return ((claim, BrokerLimit(whose, bucket.window_s)),)
 
@@ -73,7 +73,7 @@ def bucket_of(visit: Visit, situation: Situation) -> str | None:
     their own.
     """
     endpoint, bucket = visit.endpoint, _bucket(visit, situation)
-    return None if endpoint is None or bucket is None else _place(endpoint, bucket, situation)
+    return None if endpoint is None or bucket is None else _counter(endpoint, bucket, situation)
 
 
 def _bucket(visit: Visit, situation: Situation) -> Bucket | None:
@@ -84,7 +84,7 @@ def _bucket(visit: Visit, situation: Situation) -> Bucket | None:
     return None if bucket is None or visit.config.settings.daemon.broker_limits == "off" else bucket
 
 
-def _place(endpoint: Endpoint, bucket: Bucket, situation: Situation) -> str:
+def _counter(endpoint: Endpoint, bucket: Bucket, situation: Situation) -> str:
     return f"broker/{_request(endpoint)}/{_subject(bucket, situation)}"
 
 

@@ -189,13 +189,13 @@ class Cancelling:
 
     async def _at_once(self, requester: Requester, targets: list[Target]) -> None:
         """One request for the orders of each market; those that the daemon refuses are cancelled one by one later."""
-        places: dict[tuple[int, int | None], tuple[Header, list[Target]]] = {}
+        markets: dict[tuple[int, int | None], tuple[Header, list[Target]]] = {}
         for target in targets:
             holder = self._desk.state.holders.get(target.of)
             if holder is not None and target.name(holder):
                 header = order_of(holder.order).header
-                places.setdefault((header.trd_market, header.jp_acc_type), (header, []))[1].append(target)
-        for header, own in places.values():
+                markets.setdefault((header.trd_market, header.jp_acc_type), (header, []))[1].append(target)
+        for header, own in markets.values():
             if len(own) > 1:
                 known = frozenset(target.of for target in targets)
                 await self._all(requester, CancelAll(header, header.trd_market), own, known=known)
@@ -241,9 +241,9 @@ class Cancelling:
         seen = check_claims(self._desk.state, claims, t_us=visit.t_us)
         used = () if isinstance(seen, Taken) else seen.used
         judged = Judged(claims, used=used, order=outbound.body, is_simulated=situation.env is Env.SIMULATE)
-        place = bucket_of(visit, situation)
-        if place is not None:  # now: the next cancel looks before this one is sent
-            self._desk.spacing.take(place, Effect.ORDER_CANCEL, now_us=self._desk.clock.mono_us())
+        counter = bucket_of(visit, situation)
+        if counter is not None:  # now: the next cancel looks before this one is sent
+            self._desk.spacing.take(counter, Effect.ORDER_CANCEL, now_us=self._desk.clock.mono_us())
         sending = Sending(
             visit, situation, outbound, judged, record_cancel(self._recorder, visit, situation, judged=judged)
         )
@@ -252,12 +252,12 @@ class Cancelling:
 
     def _wait_s(self, visit: Visit, situation: Situation) -> float:
         """How long the next request of this bucket has to wait for the broker's sake; 0: not at all."""
-        place, endpoint = bucket_of(visit, situation), visit.endpoint
-        if place is None or endpoint is None or endpoint.bucket is None:
+        counter, endpoint = bucket_of(visit, situation), visit.endpoint
+        if counter is None or endpoint is None or endpoint.bucket is None:
             return 0
         desk, bucket = self._desk, endpoint.bucket
-        gap_us = desk.spacing.next_us.get(place, 0) - desk.clock.mono_us()
-        claim = Claim("rate", place, 1, cap=bucket.count - KEPT_FOR_OTHERS, window_ms=bucket.window_s * 1000)
+        gap_us = desk.spacing.next_us.get(counter, 0) - desk.clock.mono_us()
+        claim = Claim("rate", counter, 1, cap=bucket.count - KEPT_FOR_OTHERS, window_ms=bucket.window_s * 1000)
         seen = check_claims(desk.state, (claim,), t_us=desk.clock.t_us())
         free_us = (seen.shortfalls[0].free_at_us or 0) - desk.clock.t_us() if isinstance(seen, Full) else 0
         return max(gap_us, free_us, 0) / 1_000_000

@@ -117,10 +117,10 @@ class Carrier:
     def _gap_us(self, sending: Sending) -> int:
         """How long the broker's gap between two requests keeps it; a cancel goes at once."""
         visit, desk = sending.visit, self._desk
-        place = bucket_of(visit, sending.situation)
-        if place is None or visit.effect is None:
+        bucket = bucket_of(visit, sending.situation)
+        if bucket is None or visit.effect is None:
             return 0
-        return desk.spacing.take(place, visit.effect, now_us=desk.clock.mono_us())
+        return desk.spacing.take(bucket, visit.effect, now_us=desk.clock.mono_us())
 
     def _send(self, closing: Closing) -> None:
         if closing.sending.is_over:  # it was cut off meanwhile

@@ -17,9 +17,9 @@ from guard.walk.tally import Tally
 from guard.walk.visit import Visit
 
 DENIED_PER_SECOND: Final = 10
-PLACES_MAX: Final = 4096
+GROUPS_MAX: Final = 4096
 SOURCES_MAX: Final = 16  # strangers' addresses a second; one caller may have any number of them
-READS_PLACES_MAX: Final = 16_384
+READ_GROUPS_MAX: Final = 16_384
 SECOND_US: Final = 1_000_000
 MINUTE_US: Final = 60 * SECOND_US
 _TRADING: Final = frozenset({"trade:simulate", "trade:real"})
@@ -48,20 +48,20 @@ class Floods:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._refusals = Tally(SECOND_US, places_max=PLACES_MAX, other=RefusalGroup("other"), tell=self._denied)
-        self._strangers = Tally(SECOND_US, places_max=SOURCES_MAX, other=RefusalGroup("other"), tell=self._denied)
-        self._visits = Tally(SECOND_US, places_max=SOURCES_MAX, other=RefusalGroup("other"), tell=lambda *_: None)
+        self._refusals = Tally(SECOND_US, groups_max=GROUPS_MAX, other=RefusalGroup("other"), tell=self._denied)
+        self._strangers = Tally(SECOND_US, groups_max=SOURCES_MAX, other=RefusalGroup("other"), tell=self._denied)
+        self._visits = Tally(SECOND_US, groups_max=SOURCES_MAX, other=RefusalGroup("other"), tell=lambda *_: None)
         self.reads: Tally[ReadGroup] = Tally(
-            MINUTE_US, places_max=READS_PLACES_MAX, other=("other", "other"), tell=self._accessed
+            MINUTE_US, groups_max=READ_GROUPS_MAX, other=("other", "other"), tell=self._accessed
         )
 
     def is_below(self, visit: Visit, refusal: Refusal) -> bool:
         """Whether this refusal gets a record of its own."""
-        place = _alike(visit, refusal)
-        if place is None:
+        group = _alike(visit, refusal)
+        if group is None:
             return True
-        tally = self._strangers if place.key is None else self._refusals
-        return tally.add(place, wall_us=visit.wall_us) <= DENIED_PER_SECOND
+        tally = self._strangers if group.key is None else self._refusals
+        return tally.add(group, wall_us=visit.wall_us) <= DENIED_PER_SECOND
 
     def is_visit_below(self, visit: Visit) -> bool:
         """Whether a request without a key that passed gets a record of its own; otherwise it is counted as a read."""
@@ -74,13 +74,13 @@ class Floods:
         self._visits.close(wall_us)
         self.reads.close(wall_us)
 
-    def _denied(self, place: RefusalGroup, began_us: int, count: int) -> None:
+    def _denied(self, group: RefusalGroup, began_us: int, count: int) -> None:
         extra = count - DENIED_PER_SECOND
         if extra > 0:
-            self._write("denied", Denied(second=timestamp(began_us), count=extra, **place._asdict()))
+            self._write("denied", Denied(second=timestamp(began_us), count=extra, **group._asdict()))
 
-    def _accessed(self, place: ReadGroup, began_us: int, count: int) -> None:
-        key, endpoint = place
+    def _accessed(self, group: ReadGroup, began_us: int, count: int) -> None:
+        key, endpoint = group
         self._write("access", Access(minute=timestamp(began_us), count=count, key=key, endpoint=endpoint))
 
     def _write(self, type_: str, record: Struct) -> None:

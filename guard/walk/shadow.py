@@ -112,9 +112,9 @@ def _asked(
             for one in seen.shortfalls if isinstance(seen, Full) else ():
                 reasons.append(judgement.makers[one.index].refuse(claims[one.index], one))
             for claim, used in zip(claims, seen.used, strict=True):
-                place, free = (claim.counter, claim.window_ms), replace(claim, cap=None, also=())
-                if place not in kept or kept[place][0].amount < free.amount:
-                    kept[place] = (free, used)
+                cell, free = (claim.counter, claim.window_ms), replace(claim, cap=None, also=())
+                if cell not in kept or kept[cell][0].amount < free.amount:
+                    kept[cell] = (free, used)
         for claim in change(None).carried([claim for claim, _ in kept.values()], is_shadow=True):
             kept[claim.counter, 0] = (claim, used_by_others(state, claim.counter, holder=holder))
     except Exception:  # noqa: BLE001 - only the operator may notice that a shadow broke

@@ -16,7 +16,7 @@ GAPS_US: Final[Mapping[Effect, int]] = {
     Effect.ORDER_CHANGE: 40_000,
     Effect.ORDER_CANCEL: 40_000,
 }
-PLACES_MAX: Final = 4096  # buckets whose next time is remembered
+BUCKETS_MAX: Final = 4096  # buckets whose next time is remembered
 
 
 class Spacing(Struct):
@@ -24,22 +24,22 @@ class Spacing(Struct):
 
     next_us: dict[str, int] = field(default_factory=dict)
 
-    def take(self, place: str, effect: Effect, *, now_us: int) -> int:
+    def take(self, bucket: str, effect: Effect, *, now_us: int) -> int:
         """How long to wait, in µs, before the next request of this bucket, which is taken to be sent then.
 
         A cancel never waits; what follows it keeps its distance from it.
         """
         known, gap_us = self.next_us, GAPS_US.get(effect, 0)
-        if place not in known and len(known) >= PLACES_MAX:
+        if bucket not in known and len(known) >= BUCKETS_MAX:
             self._forget(now_us)
-        at_us = max(known.get(place, 0), now_us)
+        at_us = max(known.get(bucket, 0), now_us)
         if effect is Effect.ORDER_CANCEL:
-            known[place] = max(at_us, now_us + gap_us)
+            known[bucket] = max(at_us, now_us + gap_us)
             return 0
-        known[place] = at_us + gap_us
+        known[bucket] = at_us + gap_us
         return at_us - now_us
 
     def _forget(self, now_us: int) -> None:
         """Lets go of the times that have passed; of all where every one is still to come."""
-        kept = {place: at_us for place, at_us in self.next_us.items() if at_us > now_us}
-        self.next_us = kept if len(kept) < PLACES_MAX else {}
+        kept = {bucket: at_us for bucket, at_us in self.next_us.items() if at_us > now_us}
+        self.next_us = kept if len(kept) < BUCKETS_MAX else {}

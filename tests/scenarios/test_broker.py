@@ -11,7 +11,7 @@ from guard.reference import part_kept
 from guard.simulator.faults import Unreachable
 from guard.terms import Effect, Reply
 from guard.tracking.lists import BURST, HISTORY, HISTORY_BURST, HISTORY_INTERVAL_US, INTERVAL_US, TODAY
-from guard.walk.spacing import PLACES_MAX, Spacing
+from guard.walk.spacing import BUCKETS_MAX, Spacing
 from tests.support.dump import dump
 from tests.support.guards import codes, operate, order, record, said
 from tests.support.stage import CANCEL_ALL, ORDER, TRADING, Stage, account, again, code_of, is_passed, stage
@@ -214,9 +214,9 @@ def test_spacing_is_bounded_and_a_cancel_takes_its_time_without_waiting() -> Non
     assert spacing.take("a", Effect.ORDER_CHANGE, now_us=0) == 0
     assert spacing.take("a", Effect.ORDER_CANCEL, now_us=10) == 0
     assert spacing.take("a", Effect.ORDER_CHANGE, now_us=20) == 40_000 - 10
-    for number in range(2 * PLACES_MAX):
+    for number in range(2 * BUCKETS_MAX):
         spacing.take(str(number), Effect.ORDER_NEW, now_us=100_000 + number * 100_000)
-    assert len(spacing.next_us) <= PLACES_MAX
+    assert len(spacing.next_us) <= BUCKETS_MAX
 
 
 def test_the_guard_keeps_what_it_looks_for_orders_with() -> None:

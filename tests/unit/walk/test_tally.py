@@ -1,4 +1,4 @@
-"""Counting by place and period."""
+"""Counting by group and period."""
 
 from collections import Counter
 from typing import Final
@@ -12,9 +12,9 @@ SECOND: Final = 1_000_000
 
 
 def test_a_period_is_told_once_it_is_over() -> None:
-    """By the next one of the same place, by `close` with a later time, or by `close` without one."""
+    """By the next one of the same group, by `close` with a later time, or by `close` without one."""
     told: list[tuple[str, int, int]] = []
-    tally = Tally(SECOND, places_max=9, other="other", tell=lambda *what: told.append(what))
+    tally = Tally(SECOND, groups_max=9, other="other", tell=lambda *what: told.append(what))
 
     assert [tally.add("a", wall_us=at) for at in (0, 1, 999_999)] == [1, 2, 3]
     tally.close(999_999)
@@ -31,11 +31,11 @@ def test_a_period_is_told_once_it_is_over() -> None:
 
 @given(met=st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 5 * SECOND)), max_size=60))
 def test_nothing_is_lost_and_the_table_does_not_grow(met: list[tuple[str, int]]) -> None:
-    """Whatever comes in whatever order of time: the sums are the counts, in at most one place more than allowed."""
+    """Whatever comes in whatever order of time: the sums are the counts, in at most one group more than allowed."""
     told: list[tuple[str, int, int]] = []
-    tally = Tally(SECOND, places_max=3, other="other", tell=lambda *what: told.append(what))
-    for place, at_us in met:
-        tally.add(place, wall_us=at_us)
+    tally = Tally(SECOND, groups_max=3, other="other", tell=lambda *what: told.append(what))
+    for group, at_us in met:
+        tally.add(group, wall_us=at_us)
         assert len(tally._counts) <= 4
     tally.close()
 
