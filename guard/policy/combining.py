@@ -60,7 +60,7 @@ class Refused(NamedTuple):
     why: Reason | None = None
 
 
-NOT_ASKED: Final = Refused()
+BY_NO_RULE: Final = Refused()
 
 
 class Judgement(Struct, frozen=True, gc=False):
@@ -101,7 +101,7 @@ def first_refusal(
             claims += answer
             makers += [rule] * len(answer)
     except Exception:  # noqa: BLE001 - every rule is asked again then, and the one that breaks refuses by itself
-        return NOT_ASKED
+        return BY_NO_RULE
     return _tightest((*claims, *known[0]), (*makers, *known[1]))
 
 

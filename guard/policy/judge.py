@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.policy.breaker import BreakerLimit
-from guard.policy.combining import NOT_ASKED, AnyRule, Judgement, Refused, all_answers, collect, first_refusal
+from guard.policy.combining import BY_NO_RULE, AnyRule, Judgement, Refused, all_answers, collect, first_refusal
 from guard.policy.orderclass import NOTHING_GRANTED, RuleSet
 from guard.policy.plan import Plan
 from guard.policy.policyset import Binding, PolicySet
@@ -88,7 +88,7 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
     asked, known = (plan.orders, NOTHING_GRANTED) if known_class is None else known_class.of(proposal)
     found: Granting | Refused = known
     if plan.lacks_cover:
-        found = NOT_ASKED
+        found = BY_NO_RULE
     elif asked.rules:
         found = first_refusal(asked.rules, proposal, known=known)
     if not isinstance(found, Refused):
@@ -115,7 +115,7 @@ def _with_implied(
         if isinstance(why, Reason)
         for other in chain.from_iterable(implied.get(id(rule), ()))
     ]:
-        found = all_answers(more, proposal, said=NOT_ASKED)
+        found = all_answers(more, proposal, said=BY_NO_RULE)
         answers = [*answers, *found]
         if found:
             place = {id(rule): n for n, rule in enumerate(plan.all_rules)}

@@ -100,7 +100,7 @@ def _verdict(status: int, ret_type: int | None, *, is_named: bool) -> Verdict:
     return _REFUSED if is_refused else _UNKNOWN
 
 
-def judge(effect: Effect, result: Answer | Failure, *, known_ids: Container[str]) -> Outcome:
+def outcome_of(effect: Effect, result: Answer | Failure, *, known_ids: Container[str]) -> Outcome:
     """The outcome of a trade of this effect. `known_ids`: ids, as text, of orders that exist already."""
     if not isinstance(result, Answer):
         verdict = _UNKNOWN if result.is_sent else Verdict.NOT_SENT

@@ -12,7 +12,7 @@ from guard.journal import OutcomeRecord, plain
 from guard.limits import Opening, post, reserve, settle
 from guard.policy import COUNTED
 from guard.terms import Answer, Effect, Failure, Outcome, Refusal, Verdict
-from guard.upstream import judge
+from guard.upstream import outcome_of
 from guard.walk.breaker import NOTHING_COUNTED, BreakerCount, counted, trip
 from guard.walk.desk import Desk
 from guard.walk.recorder import Recorder
@@ -36,7 +36,7 @@ def verdict(desk: Desk, sending: Sending, result: Answer | Failure) -> Outcome:
     desk.heard(result)
     desk.metrics.daemon.add(result.duration_us / 1e6)
     known_ids = desk.state.ids.get(account, ()) if account else ()
-    return judge(visit.effect or Effect.ORDER_CHANGE, result, known_ids=known_ids)
+    return outcome_of(visit.effect or Effect.ORDER_CHANGE, result, known_ids=known_ids)
 
 
 def hold(recorder: Recorder, sending: Sending, opening: Opening) -> None:

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from guard.terms import Answer, Effect, Failure, Outbound
-from guard.upstream import Client, Link, judge
+from guard.upstream import Client, Link, outcome_of
 from guard.upstream.answer import AnswerReader, BadAnswer, ParsedAnswer
 from tests.support.scripted_daemon import Talk, scripted
 
@@ -156,6 +156,6 @@ def test_any_bytes_on_a_socket_give_an_answer_or_a_failure(is_trade: bool) -> No
             said = stream
             result = runner.run(once())
             assert isinstance(result, Answer) or result.is_sent
-            assert judge(Effect.ORDER_NEW, result, known_ids=()).verdict in {"refused", "unknown"}
+            assert outcome_of(Effect.ORDER_NEW, result, known_ids=()).verdict in {"refused", "unknown"}
 
         every()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.terms import Answer, Effect, Failure, Verdict
-from guard.upstream.verdict import BODY_BYTES_MAX, MESSAGE_CHARS_MAX, judge, redact
+from guard.upstream.verdict import BODY_BYTES_MAX, MESSAGE_CHARS_MAX, outcome_of, redact
 
 NEW, CHANGE, CANCEL = Effect.ORDER_NEW, Effect.ORDER_CHANGE, Effect.ORDER_CANCEL
 TRADES = [NEW, CHANGE, CANCEL]
@@ -23,7 +23,7 @@ def said(ret_type: Any = 0, *, status: int = 200, s2c: Any = REAL_ID, **members:
 
 def verdict(effect: Effect, answer: Answer | Failure, known: frozenset[str] = frozenset()) -> Verdict:
     """Only the verdict."""
-    return judge(effect, answer, known_ids=known).verdict
+    return outcome_of(effect, answer, known_ids=known).verdict
 
 
 @pytest.mark.parametrize("effect", TRADES)
@@ -165,7 +165,7 @@ def test_b34_a_success_without_a_usable_order_id_is_unknown(s2c: Any) -> None:
 
 def test_a_stub_id_is_no_accepted_order() -> None:
     """An external id of "0" beside a number means that the order never left the daemon."""
-    outcome = judge(NEW, said(0, s2c={"order_id": 206158430256, "order_id_ex": "0"}), known_ids=())
+    outcome = outcome_of(NEW, said(0, s2c={"order_id": 206158430256, "order_id_ex": "0"}), known_ids=())
 
     assert outcome.verdict is Verdict.UNKNOWN
     assert (outcome.order_id, outcome.order_id_ex) == ("206158430256", "0")
@@ -193,7 +193,7 @@ def test_b33_an_id_that_is_known_already_is_another_orders_answer(known: str) ->
 )
 def test_order_ids_are_read_exactly_as_text(s2c: Any, order_id: str | None, order_id_ex: str | None) -> None:
     """64-bit numbers keep every digit, and strings are numbers' equals; a zero number beside a real id is accepted."""
-    outcome = judge(NEW, said(0, s2c=s2c), known_ids=frozenset({"0"}))
+    outcome = outcome_of(NEW, said(0, s2c=s2c), known_ids=frozenset({"0"}))
 
     assert outcome.verdict is Verdict.ACCEPTED
     assert (outcome.order_id, outcome.order_id_ex) == (order_id, order_id_ex)
@@ -216,7 +216,7 @@ def test_the_err_code_may_be_anything(err_code: Any, ret_type: int, expected: Ve
 def test_the_err_code_is_kept_as_it_came_and_bounded(err_code: Any, kept: int | str | None) -> None:
     """A number of the daemon's width or a short text without long numbers; what is neither is none."""
     body = json.dumps({"ret_type": -1, "err_code": err_code}).encode()
-    assert judge(NEW, Answer(200, "application/json", body), known_ids=()).err_code == kept
+    assert outcome_of(NEW, Answer(200, "application/json", body), known_ids=()).err_code == kept
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_the_err_code_is_kept_as_it_came_and_bounded(err_code: Any, kept: int | 
 )
 def test_an_unknown_outcome_says_why(status: int, body: bytes, why: str) -> None:
     """In the daemon's words, or in ours where it has none: log, record and report showed nothing at all."""
-    outcome = judge(NEW, Answer(status, "application/json", body), known_ids=("7",))
+    outcome = outcome_of(NEW, Answer(status, "application/json", body), known_ids=("7",))
 
     assert outcome.verdict is Verdict.UNKNOWN
     assert why in outcome.message
@@ -246,7 +246,7 @@ def test_an_unknown_outcome_says_why(status: int, body: bytes, why: str) -> None
 
 def test_the_outcome_says_what_the_daemon_said() -> None:
     """Status, ret_type, message and duration are for the record."""
-    outcome = judge(
+    outcome = outcome_of(
         NEW,
         Answer(200, "application/json", b'{"ret_type":-1,"ret_msg":"[err_code=12] no buying power"}', 1234),
         known_ids=(),
@@ -254,9 +254,9 @@ def test_the_outcome_says_what_the_daemon_said() -> None:
 
     assert (outcome.status, outcome.ret_type, outcome.duration_us) == (200, -1, 1234)
     assert outcome.message == "[err_code=12] no buying power"
-    assert judge(NEW, Answer(403, "", b'{"error":"forbidden"}'), known_ids=()).message == "forbidden"
-    assert judge(NEW, Answer(403, "", b'{"error":{"a":1}}'), known_ids=()).message == ""
-    assert judge(NEW, Failure("reset", "gone", is_sent=True, duration_us=9), known_ids=()).duration_us == 9
+    assert outcome_of(NEW, Answer(403, "", b'{"error":"forbidden"}'), known_ids=()).message == "forbidden"
+    assert outcome_of(NEW, Answer(403, "", b'{"error":{"a":1}}'), known_ids=()).message == ""
+    assert outcome_of(NEW, Failure("reset", "gone", is_sent=True, duration_us=9), known_ids=()).duration_us == 9
 
 
 @pytest.mark.parametrize(
@@ -327,11 +327,11 @@ JSON = st.recursive(
     st.dictionaries(st.sampled_from(["ret_type", "ret_msg", "err_code", "s2c", "error"]), JSON).map(json.dumps)
     | st.text(max_size=50),
 )
-def test_judge_is_total(effect: Effect, status: int, body: str) -> None:
+def test_every_answer_has_an_outcome(effect: Effect, status: int, body: str) -> None:
     """Any answer gets a verdict, and none says that nothing was sent."""
     answer = Answer(status, "application/json", body.encode("utf-8", "surrogatepass"))
 
-    assert judge(effect, answer, known_ids=frozenset()).verdict is not Verdict.NOT_SENT
+    assert outcome_of(effect, answer, known_ids=frozenset()).verdict is not Verdict.NOT_SENT
 
 
 STATUSES: Final = (199, 200, 204, 299, 300, 404, 408, 409, 500)
@@ -350,7 +350,7 @@ def test_acceptance_rests_on_a_2xx_with_ret_type_0_and_of_a_new_order_on_a_new_i
         names = {str(one) for one in (order_id, order_id_ex) if one not in (None, "", "0", 0)}
         is_named = bool(names) and "known" not in names and not {"1.5", "True"} & names
 
-        found = judge(effect, answer, known_ids=frozenset({"known"})).verdict
+        found = outcome_of(effect, answer, known_ids=frozenset({"known"})).verdict
 
         assert found is not Verdict.ACCEPTED or (is_said and (is_named or not is_new))
         if is_said and (not is_new or (order_id, order_id_ex) == ("7", "7")):
