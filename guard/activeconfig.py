@@ -104,12 +104,12 @@ def build_policies(
 class AtStart(Struct, frozen=True):
     """The policies that a start puts in force, and everything that is wrong with those in the directory.
 
-    `ends`: they build on a temporary set, and end with it.
+    `is_temporary`: they build on a temporary set, and end with it.
     """
 
     policies: PolicySet | None
     errors: tuple[PolicyError, ...] = ()
-    ends: bool = False
+    is_temporary: bool = False
 
 
 class Before(Struct, frozen=True):
@@ -139,10 +139,10 @@ def at_start(settings: Settings, keyring: Keyring, store: ConfigStore, *, before
         except OSError as error:
             _log.error("policy_not_kept", why=str(error), hint="new orders are refused; cancels pass")
             return AtStart(None)
-        ends = _builds_on_what_ends(settings, keyring, store, before=before, found=found, now=now)
-        if ends:
+        is_temporary = _builds_on_what_ends(settings, keyring, store, before=before, found=found, now=now)
+        if is_temporary:
             _log.warning("policy_ends", sha256=found.sha256, back=before.back, hint="it builds on what ends by itself")
-        return AtStart(found, ends=ends)
+        return AtStart(found, is_temporary=is_temporary)
     errors += found if isinstance(found, list) else []
     for wrong in errors:
         _log.error("policy_refused", error=str(wrong))

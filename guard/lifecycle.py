@@ -141,7 +141,7 @@ class Guard:
         temporary = policy_change.temporary
         before = Before(recovered.policy_sha256, policy_change.expired, None if temporary is None else temporary.back)
         found = at_start(self.settings, keyring, self.store, before=before, now=self.clock.wall())
-        recovered.ends = temporary if found.ends else None
+        recovered.built_on = temporary if found.is_temporary else None
         self.policy_errors = list(found.errors)
         if found.policies is not None:
             warmed(found.policies, keyring, now=self.clock.wall())
@@ -159,7 +159,7 @@ class Guard:
 
     def _count(self, config: ActiveConfig, recovered: Recovered) -> tuple[ActiveConfig, Counting | None]:
         """Makes the counters of limits that the last run did not have; if that fails, new orders are refused."""
-        is_whole = not recovered.is_lost and recovered.over is None
+        is_whole = not recovered.is_lost and recovered.ended is None
         before = recovered.config_sha256 if is_whole else None
         until, now = self.journal.last_seq, self.clock.wall()
         try:

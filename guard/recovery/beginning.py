@@ -116,18 +116,18 @@ def _new_in_force(
     """What ended while no guard ran, policies that the record does not name, or keys that bring counters."""
     sha256, was = config.policy_sha256, found.policy_sha256
     keys, policies = list[Keys](), list[Policy]()
-    if found.over is not None:
-        until = f"until {found.over.until:%Y-%m-%dT%H:%M:%SZ}"
+    if found.ended is not None:
+        until = f"until {found.ended.until:%Y-%m-%dT%H:%M:%SZ}"
         back = Policy(
-            t=t_us, result="reverted", sha256=was or "", from_sha256=found.over.sha256, by="expiry", reason=until
+            t=t_us, result="reverted", sha256=was or "", from_sha256=found.ended.sha256, by="expiry", reason=until
         )
         policies.append(back)
     if config.policies is not None and sha256 != was:
         new = Policy(
             t=t_us, result="applied", sha256=sha256, from_sha256=was, reason="start", targets=targets, batch=batch
         )
-        ends = found.ends
-        policies.append(new if ends is None else replace(new, until=ends.until, back=ends.back))
+        temporary = found.built_on
+        policies.append(new if temporary is None else replace(new, until=temporary.until, back=temporary.back))
     elif bytes(targets):
         sha256 = config.keyring.sha256
         keys.append(Keys(t=t_us, result="applied", sha256=sha256, reason="start", targets=targets, batch=batch))
@@ -153,6 +153,6 @@ def _counted(
 
 def end_temporary(found: Recovered, wall: datetime) -> None:
     """Ends what was in force only until a time that has passed since."""
-    found.over = found.policy_change.end_if_due(wall)
-    if found.over is not None:
-        found.policy_sha256 = found.over.back
+    found.ended = found.policy_change.end_if_due(wall)
+    if found.ended is not None:
+        found.policy_sha256 = found.ended.back

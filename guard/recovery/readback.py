@@ -100,8 +100,8 @@ class Recovered(Struct):
     is_lost: bool = False  # counters of limits in force could not be made, or a start was cut short in telling them
     policy_change: PolicyChangeState = field(default_factory=PolicyChangeState)
     begun: Begun = field(default_factory=Begun)
-    over: Policy | None = None
-    ends: Policy | None = None  # what is in force only for a time, where the start's policies build on it
+    ended: Policy | None = None  # the temporary policies whose time passed while no guard ran
+    built_on: Policy | None = None  # the temporary policies with which those of the start end
     vkey: str | None = None
     t_us: int = 0
     ts: str = ""
