@@ -26,7 +26,7 @@ from guard.policy import PolicyDoc, PolicySet
 from guard.policy.schema import Breaker, Budgets, Rates
 from guard.replay.counted import principals_of, put_together
 from guard.replay.counting import Counting, Principals
-from guard.replay.days import Days
+from guard.replay.inforce import History
 from guard.walk.desk import Desk
 
 TIMEOUT_S: Final = 120.0
@@ -136,7 +136,7 @@ class Recounting:
 
     def _principals(self, config: ActiveConfig, now: datetime) -> Principals:
         """Whose keys there are, looked up for what is decided meanwhile."""
-        principals = principals_of(Days(self._store.get, docs=None, now=now), config.config_sha256)
+        principals = principals_of(History(self._store.get, docs=None, now=now), config.config_sha256)
         _ = principals(self._desk.config.config_sha256)
         return principals
 

@@ -22,7 +22,7 @@ from guard.limits.snapshot import Holders, Spent, Stamps, Steps, Time
 from guard.pauses import with_pauses
 from guard.policy import PolicySet
 from guard.replay.counting import Counting, Principals, SoFar
-from guard.replay.days import Day, Days
+from guard.replay.inforce import History, InForce
 from guard.replay.span import WARM_UP, begins, lines_since, span_from, whole
 from guard.terms import Principal, made_at
 
@@ -31,14 +31,14 @@ _COUNTS: Final = (Time, Holders, Steps, Spent, Stamps)
 _DECODER: Final = msgspec.json.Decoder(Part)
 
 
-def principals_of(days: Days, config_sha256: str) -> Principals:
+def principals_of(history: History, config_sha256: str) -> Principals:
     """Whose keys there were under a configuration; keys of today as they are today."""
-    today = days.principals(config_sha256)
+    today = history.principals(config_sha256)
     known: dict[str, Mapping[str, Principal]] = {}
 
     def principals(config: str) -> Mapping[str, Principal]:
         if config not in known:
-            known[config] = {**days.principals(config), **today}
+            known[config] = {**history.principals(config), **today}
         return known[config]
 
     return principals
@@ -74,8 +74,8 @@ def at_start(state: Path, config: ActiveConfig, *, before: str | None, until: in
     """The counters of what a start brings into force; None where the last run had the same, or nothing is on record."""
     if config.policies is None or config.config_sha256 == before or until == 0:
         return None
-    days = Days(ConfigStore(state / "config").get, docs=None, now=now)
-    return counted(state, config.policies, principals_of(days, config.config_sha256), until=until, now=now)
+    history = History(ConfigStore(state / "config").get, docs=None, now=now)
+    return counted(state, config.policies, principals_of(history, config.config_sha256), until=until, now=now)
 
 
 def put_together(lines: list[bytes]) -> SoFar:
@@ -101,13 +101,12 @@ def _text(at: datetime) -> str:
 
 def main(state: Path, config: str, sha256: str, *, until: int, now: datetime) -> None:
     """Prints what `put_together` reads."""
-    days = Days(ConfigStore(state / "config").get, docs=None, now=now)
-    day = days.day(config, sha256)
-    if not isinstance(day, Day) or day.policies is None:
-        raise JournalFault(
-            "; ".join(days.lacking.values()) or f"{sha256}: {day if isinstance(day, str) else 'no policies'}"
-        )
-    counting = counted(state, day.policies, principals_of(days, config), until=until, now=now)
+    history = History(ConfigStore(state / "config").get, docs=None, now=now)
+    in_force = history.in_force(config, sha256)
+    if not isinstance(in_force, InForce) or in_force.policies is None:
+        why = in_force if isinstance(in_force, str) else "no policies"
+        raise JournalFault("; ".join(history.lacking.values()) or f"{sha256}: {why}")
+    counting = counted(state, in_force.policies, principals_of(history, config), until=until, now=now)
     out = sys.stdout.buffer
     out.write(b"%d\n" % counting.left_out)
     for ledger in (counting.state, counting.traffic):

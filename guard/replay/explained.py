@@ -19,7 +19,7 @@ from guard.journal.record import decode
 from guard.journal.segments import read_lines
 from guard.policy.explain import Lines, RuleLook, looked
 from guard.policy.rule import Request
-from guard.replay.days import Day, Days
+from guard.replay.inforce import History, InForce
 from guard.replay.judging import asked, judgement_of, reached
 from guard.replay.kept import texts_of
 from guard.terms import Claim, Effect, Reason, is_retryable
@@ -121,12 +121,12 @@ def _rules(state: Path, record: Decision, ts: str, *, now: datetime) -> tuple[tu
     if not reached(record):
         return (), "no rule was asked: what stands above was enough"
     store = ConfigStore(state / "config")
-    days = Days(store.get, docs=None, now=now)
-    day = days.day(record.config_sha256, record.policy_sha256)
-    if not isinstance(day, Day) or day.policies is None:
-        note = _OTHER_RULES if day == "engine changed" else _NOT_KEPT
-        return (), "; ".join([note, *days.lacking.values()])
-    one = asked(record, day.principals, datetime.fromisoformat(ts))
+    history = History(store.get, docs=None, now=now)
+    in_force = history.in_force(record.config_sha256, record.policy_sha256)
+    if not isinstance(in_force, InForce) or in_force.policies is None:
+        note = _OTHER_RULES if in_force == "engine changed" else _NOT_KEPT
+        return (), "; ".join([note, *history.lacking.values()])
+    one = asked(record, in_force.principals, datetime.fromisoformat(ts))
     if isinstance(one, str):
         return (), "the key is not known any more, so the rules cannot be asked again"
     kept = texts_of(store.get, record.policy_sha256)
@@ -136,8 +136,8 @@ def _rules(state: Path, record: Decision, ts: str, *, now: datetime) -> tuple[tu
     def used(claim: Claim) -> int | None:
         return stood.get((claim.counter, claim.window_ms))
 
-    judgement = judgement_of(day.policies, one, is_of_the_day=True)
+    judgement = judgement_of(in_force.policies, one, is_of_the_day=True)
     effect = Effect.ORDER_NEW if record.anew else one.effect
     request = Request(key=one.principal.name, effect=effect, account=one.account, wall=one.wall)
-    lines = Lines(day.policies, texts)
-    return looked(day.policies, one.principal, judgement, request=request, used=used, lines=lines), ""
+    lines = Lines(in_force.policies, texts)
+    return looked(in_force.policies, one.principal, judgement, request=request, used=used, lines=lines), ""

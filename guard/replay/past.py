@@ -24,7 +24,7 @@ from guard.limits import SHADOW
 from guard.policy import PolicyDoc
 from guard.recovery.readback import fold_record
 from guard.replay.counterfactual import ACCEPTED, Counterfactual
-from guard.replay.days import Day, Days
+from guard.replay.inforce import History, InForce
 from guard.replay.judging import (
     TOUCH,
     RecordedRequest,
@@ -49,7 +49,7 @@ _Found = tuple[_Marks, tuple[Claim, ...], tuple[int, ...]]
 
 
 class Options(Struct, frozen=True):
-    """What to replay: from when, until when (as `ts` is written), by which policies; None: by those of the day.
+    """What to replay: from when, until when (as `ts` is written), by which policies; None: by those of the in_force.
 
     `are_added`: they bind beside those of the day, and not in their place, so what was refused stays refused.
     """
@@ -78,7 +78,7 @@ class _Past:
     def __init__(self, state: Path, options: Options, *, now: datetime) -> None:
         self._state = state
         self._options = options
-        self._days = Days(ConfigStore(state / "config").get, docs=options.docs, now=now)
+        self._history = History(ConfigStore(state / "config").get, docs=options.docs, now=now)
         self._report = Replay(options.since, options.until)
         self._reads = Reads()
         self._version: str | None = None
@@ -106,7 +106,7 @@ class _Past:
                 tell(done, total)
         tell(total, total)
         self._report.ends()
-        self._report.notes.update(self._days.lacking.values())
+        self._report.notes.update(self._history.lacking.values())
         return self._report
 
     def _is_cut(self, span: Span) -> None:
@@ -145,19 +145,20 @@ class _Past:
         is_asked_for = self._is_asked_for(ts)
         if not is_asked_for and (self._other is None or record.outcome != "allow"):
             return
-        day, one = self._asked(record, ts)
-        if isinstance(day, str) or isinstance(one, str):
+        found = self._asked(record, ts)
+        if isinstance(found, str):
             if is_asked_for:
-                self._leave_out(str(one))
+                self._leave_out(found)
             return
+        in_force, one = found
         self._report.decisions += is_asked_for
-        if is_asked_for and day.policies is not None:
-            self._again(one, decided(day.policies, one, self._found.state, is_of_the_day=True), ts)
-        if self._other is None or day.other is None or self._is_settled(record):
+        if is_asked_for and in_force.policies is not None:
+            self._again(one, decided(in_force.policies, one, self._found.state, is_of_the_day=True), ts)
+        if self._other is None or in_force.other is None or self._is_settled(record):
             return
-        verdict = decided(day.other, one, self._other.state, is_of_the_day=False)
+        verdict = decided(in_force.other, one, self._other.state, is_of_the_day=False)
         if is_asked_for:
-            self._compare(one, verdict, touch(day.other, one, self._found.state), ts=ts)
+            self._compare(one, verdict, touch(in_force.other, one, self._found.state), ts=ts)
         else:
             self._other.takes(one, verdict)
 
@@ -170,33 +171,34 @@ class _Past:
         """The policies of the day have refused it, and they are among the other ones."""
         return self._options.are_added and record.outcome != "allow"
 
-    def _asked(self, record: Decision, ts: str) -> tuple[Day | str, RecordedRequest | str]:
+    def _asked(self, record: Decision, ts: str) -> tuple[InForce, RecordedRequest] | str:
         """What decided, and who was asked what; words where nothing did, or nobody knows."""
         if not reached(record):
-            why = unjudged(record)
-            return why, why
-        day = self._days.day(record.config_sha256, record.policy_sha256)
-        if isinstance(day, str):
-            return day, day
-        if day.reads == "refused":
+            return unjudged(record)
+        in_force = self._history.in_force(record.config_sha256, record.policy_sha256)
+        if isinstance(in_force, str):
+            return in_force
+        if in_force.reads == "refused":
             self._report.notes.add(NO_READS)
-        if day.policies is None:
-            return "no policies", "no policies"
-        return day, asked(record, day.principals, datetime.fromisoformat(ts))
+        if in_force.policies is None:
+            return "no policies"
+        one = asked(record, in_force.principals, datetime.fromisoformat(ts))
+        return one if isinstance(one, str) else (in_force, one)
 
     def _passing(self, record: Decision, ts: str) -> None:
         """One that is no trade: by the rates that it meets."""
         is_asked_for, reads = self._is_asked_for(ts), self._reads
-        day, one = self._asked(record, ts)
-        if isinstance(day, str) or isinstance(one, str):
+        found = self._asked(record, ts)
+        if isinstance(found, str):
             if is_asked_for:
-                self._leave_out(str(one))
+                self._leave_out(found)
         else:
-            if is_asked_for and day.policies is not None:
+            in_force, one = found
+            if is_asked_for and in_force.policies is not None:
                 self._report.decisions += 1
-                self._again(one, reads.again(day.policies, one), ts)
-            if day.other is not None and not self._is_settled(record):
-                self._compare_read(one, day, reads.elsewhere(day.other, one), ts=ts if is_asked_for else None)
+                self._again(one, reads.again(in_force.policies, one), ts)
+            if in_force.other is not None and not self._is_settled(record):
+                self._compare_read(one, in_force, reads.elsewhere(in_force.other, one), ts=ts if is_asked_for else None)
         reads.happened(record)
 
     def _again(self, one: RecordedRequest, verdict: ReplayVerdict, ts: str) -> None:
@@ -212,7 +214,7 @@ class _Past:
             return
         report.is_unlike(NotReproduced(record.id, ts, _told(was, now), _told(now, was)))
 
-    def _compare_read(self, one: RecordedRequest, day: Day, verdict: ReplayVerdict, *, ts: str | None) -> None:
+    def _compare_read(self, one: RecordedRequest, in_force: InForce, verdict: ReplayVerdict, *, ts: str | None) -> None:
         """What the other policies would have made of it; before the replay begins what passed passes (`ts` None)."""
         record, reads = one.record, self._reads
         beside = [reason for reason in record.reasons if not is_judged(reason)]
@@ -222,7 +224,7 @@ class _Past:
                 reads.passes(one, verdict)
             return
         if is_allowed:
-            certain = all(reads.is_known(claim, one, day) for claim in verdict.claims)
+            certain = all(reads.is_known(claim, one, in_force) for claim in verdict.claims)
             self._report.differs(_difference("newly_allowed", one, record.reasons[0], ts=ts, certain=certain))
             reads.passes(one, verdict)
         else:

@@ -9,7 +9,7 @@ through hangs on the rest, unless every read is on record (`journal.reads = "all
 from guard.journal import Decision
 from guard.limits import State, post, used
 from guard.policy import Judgement, PolicySet
-from guard.replay.days import Day
+from guard.replay.inforce import InForce
 from guard.replay.judging import RecordedRequest, ReplayVerdict, judgement_of, own_of
 from guard.terms import Claim, Reason, Shortfall
 
@@ -54,11 +54,11 @@ class Reads:
         """What stands there hangs on an earlier difference."""
         return self._apart_until.get(claim.counter, 0) > one.record.t
 
-    def is_known(self, claim: Claim, one: RecordedRequest, day: Day) -> bool:
+    def is_known(self, claim: Claim, one: RecordedRequest, in_force: InForce) -> bool:
         """Everything that stands there is known, and hangs on no earlier difference."""
         if self.is_apart(claim, one):
             return False
-        return day.reads == "all" or (claim.counter, claim.window_ms) in _stood(one.record)
+        return in_force.reads == "all" or (claim.counter, claim.window_ms) in _stood(one.record)
 
     # ------------------------------------------------------------ the look
 

@@ -19,7 +19,7 @@ from guard.cli.proof import examined
 from guard.errors import JournalFault
 from guard.journal import Decision, decode
 from guard.policy import RULES_VERSION, PolicyDoc, parse_policy
-from guard.replay import Options, Replay, days, replayed
+from guard.replay import Options, Replay, inforce, replayed
 from guard.replay.__main__ import main as replay_of_kept
 from guard.replay.explained import explained
 from guard.replay.judging import asked, judgement_of
@@ -232,7 +232,7 @@ async def test_records_of_another_engine_are_counted(tmp_path: Path, monkeypatch
         reply = await scene.place()
         kept = tmp_path / "state/config" / f"{(await scene.decision(reply))['config_sha256']}.json"
         with monkeypatch.context() as later:
-            later.setattr(days, "RULES_VERSION", RULES_VERSION + 1)
+            later.setattr(inforce, "RULES_VERSION", RULES_VERSION + 1)
             assert (await past(scene)).left_out == {"engine changed": 1}
             later.setattr(activeconfig, "RULES_VERSION", RULES_VERSION + 1)
             (tmp_path / "policies/desk.toml").write_text(DESK.replace("per_day = 60", "per_day = 61"))

@@ -11,7 +11,7 @@ import pytest
 from guard import __version__
 from guard.cli.policy import app
 from guard.policy import RULES_VERSION
-from guard.replay import Options, days, past, replayed
+from guard.replay import Options, inforce, past, replayed
 from tests.support.commands import called
 from tests.support.stage import stage
 
@@ -58,7 +58,7 @@ async def test_a_record_of_another_version_proves_nothing_of_policies(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is no pass: 1, with the version that can decide it again, instead of a row of noughts and 0."""
-    monkeypatch.setattr(days, "RULES_VERSION", RULES_VERSION + 1)
+    monkeypatch.setattr(inforce, "RULES_VERSION", RULES_VERSION + 1)
     for cap in (40_000, 10_000):
         code, told = run(cap)
         told = " ".join(told.split())

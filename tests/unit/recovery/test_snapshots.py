@@ -202,8 +202,8 @@ def test_no_field_of_what_is_recovered_is_forgotten() -> None:
 
     assert set(Recovered.__struct_fields__) == basics | {"state", "recent", "begun"} | {
         "records",
-        "over",
-        "ends",
+        "ended",
+        "built_on",
         "ts",
         "seq",
         "cut_short",

@@ -1,7 +1,7 @@
-"""What decided on the day: policies, keys and settings as the hashes of a decision name them in the store.
+"""What was in force at a decision: policies, keys and settings as the hashes of a decision name them in the store.
 
-A `Day` is made once for each pair of hashes. What is not in the store any more, is another thing than its hash names,
-or was written under other rules than today's, is told by a word: such decisions are counted, not guessed at.
+An `InForce` is made once for each pair of hashes. What is not in the store any more, is another thing than its hash
+names, or was written under other rules than today's, is told by a word: such decisions are counted, not guessed at.
 """
 
 from datetime import datetime
@@ -39,7 +39,7 @@ class _Key(KeyLimits, frozen=True):
     allowed_card_nums: tuple[str, ...] | None = None
 
 
-class Day(Struct, frozen=True):
+class InForce(Struct, frozen=True):
     """Whom and what a decision was made for and by. `policies` None: none were in force. `other`: the new ones.
 
     `reads`: which reads that passed are on record one by one, as in settings.
@@ -51,7 +51,7 @@ class Day(Struct, frozen=True):
     reads: str = "account"
 
 
-class Days:
+class History:
     """Over the store of a state directory. `docs`: the policies to decide by instead; None: those of the day alone.
 
     `lacking`: by hash, what is wrong with what lacks, and what to do.
@@ -61,17 +61,17 @@ class Days:
         self._get = get
         self._docs = docs
         self._now = now
-        self._known: dict[tuple[str, str], Day | Lacking] = {}
+        self._known: dict[tuple[str, str], InForce | Lacking] = {}
         self.lacking: dict[str, str] = {}
 
-    def day(self, config_sha256: str, policy_sha256: str) -> Day | Lacking:
-        """What decided under these hashes."""
-        place = (config_sha256, policy_sha256)
-        found = self._known.get(place)
+    def in_force(self, config_sha256: str, policy_sha256: str) -> InForce | Lacking:
+        """What was in force under these hashes."""
+        hashes = (config_sha256, policy_sha256)
+        found = self._known.get(hashes)
         if found is None:
             if len(self._known) >= _HASHES_MAX:
                 self._known.clear()
-            found = self._known[place] = self._made(config_sha256, policy_sha256)
+            found = self._known[hashes] = self._made(config_sha256, policy_sha256)
         return found
 
     def principals(self, config_sha256: str) -> dict[str, Principal]:
@@ -89,7 +89,7 @@ class Days:
             return self._lacks(sha256, keys)
         return {key.id: _principal(key) for key in with_pauses(keys)}
 
-    def _made(self, config_sha256: str, policy_sha256: str) -> Day | Lacking:
+    def _made(self, config_sha256: str, policy_sha256: str) -> InForce | Lacking:
         deciding = read(self._get, config_sha256, _Deciding)
         if isinstance(deciding, str):
             return self._lacks(config_sha256, deciding)
@@ -102,7 +102,7 @@ class Days:
         if isinstance(policies, str):
             return policies
         other = None if self._docs is None else self._compiled(self._docs, deciding, principals)
-        return Day(principals, policies, other, deciding.reads)
+        return InForce(principals, policies, other, deciding.reads)
 
     def _policies(self, sha256: str, deciding: _Deciding, principals: dict[str, Principal]) -> PolicySet | Lacking:
         texts = texts_of(self._get, sha256)
