@@ -47,6 +47,10 @@ class Disk:
 
     lock_wait_s: float = LOCK_WAIT_S
 
+    def lock(self, fd: int) -> None:
+        """Locks an open directory; `BlockingIOError` where somebody else has the lock."""
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
     def sync(self, fd: int) -> None:
         """Fsync of a file or directory."""
         os.fsync(fd)
@@ -136,7 +140,7 @@ def mode_errors(mode: int, path: Path, *, is_secret: bool = True) -> list[str]:
 def _edit(path: Path, change: Callable[[Document], tuple[Document, _T]], *, disk: Disk, may_create: bool = False) -> _T:
     """One edit under the lock: read, change, check, write. What does not load before or after is not written."""
     path = path.resolve()  # a link keeps pointing to the file that is replaced
-    with _locked(path.parent, wait_s=disk.lock_wait_s):
+    with _locked(path.parent, disk=disk):
         is_new = may_create and not path.exists()
         raw = None if is_new else _load(path)[1]
         try:
@@ -152,29 +156,32 @@ def _edit(path: Path, change: Callable[[Document], tuple[Document, _T]], *, disk
 
 
 @contextlib.contextmanager
-def _locked(directory: Path, *, wait_s: float) -> Iterator[None]:
+def _locked(directory: Path, *, disk: Disk) -> Iterator[None]:
     """An exclusive lock on the directory: it leaves no file behind and ends with the process."""
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise EditFault([f"{directory}: cannot be opened: {error.strerror}"]) from error
     try:
-        deadline = time.monotonic() + wait_s
-        while not _try_lock(fd):
-            if time.monotonic() >= deadline:
-                raise EditFault([f"{directory}: somebody else has been editing for {wait_s} s; nothing was changed"])
-            time.sleep(_LOCK_STEP_S)
+        _lock(fd, directory, disk=disk)
         yield
     finally:
         os.close(fd)
 
 
-def _try_lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _lock(fd: int, directory: Path, *, disk: Disk) -> None:
+    wait_s = disk.lock_wait_s
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            return disk.lock(fd)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                message = f"{directory}: somebody else has been editing for {wait_s} s; nothing was changed"
+                raise EditFault([message]) from None
+        except OSError as error:
+            raise EditFault([f"{directory}: cannot be locked: {error.strerror}; nothing was changed"]) from error
+        time.sleep(_LOCK_STEP_S)
 
 
 def _write(path: Path, text: bytes, *, before: bytes | None, disk: Disk) -> None:

@@ -5,6 +5,7 @@ Every method raises `OSError` as the call does.
 
 import contextlib
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Callable
@@ -54,6 +55,10 @@ class Disk:
     def ftruncate(self, fd: int, size: int) -> None:
         """Cuts the open file to `size` bytes."""
         os.ftruncate(fd, size)
+
+    def lock(self, fd: int) -> None:
+        """Locks the open file against every other opening of it; `BlockingIOError` where one has the lock."""
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def rename(self, path: Path, target: Path) -> None:
         """Gives the file another name; what had that name is gone."""

@@ -1,6 +1,5 @@
 """The state directory: made when absent, refused when others may read or write it, locked against a second guard."""
 
-import fcntl
 import os
 import time
 from contextlib import suppress
@@ -62,12 +61,15 @@ def _try_lock(state: Path, *, disk: Disk) -> tuple[int, StateFault | None]:
     except OSError as error:
         raise StateFault(f"{path}: cannot be opened: {error.strerror}") from error
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        disk.lock(fd)
+    except BlockingIOError:
         owner = os.pread(fd, _PID_BYTES_MAX, 0).decode("ascii", "replace").strip()
         disk.close(fd)
         by = f"another guard (process {owner or 'unknown'})"
         return -1, StateFault(f"{state}: in use by {by}: stop that one, or give this one another --state")
+    except OSError as error:
+        disk.close(fd)
+        raise StateFault(f"{path}: cannot be locked: {error.strerror}") from error
     if not _is_named(fd, path, disk=disk):
         disk.close(fd)
         return -1, StateFault(f"{path}: was replaced while it was being locked: start again")

@@ -81,6 +81,12 @@ class FaultyDisk(Disk):
         super().fsync(fd)
         self._after("fsync")
 
+    def lock(self, fd: int) -> None:
+        """Locks, unless told otherwise."""
+        self._before("lock")
+        super().lock(fd)
+        self._after("lock")
+
     def rename(self, path: Path, target: Path) -> None:
         """Renames, unless told otherwise."""
         self._before("rename")

@@ -277,3 +277,27 @@ def test_the_wait_for_another_editor_is_bounded(path: Path) -> None:
         os.close(fd)
 
     assert ids(path) == ["bot"]
+
+
+class Unlockable(Disk):
+    """A file system without locks; or one that locks and fails all the same."""
+
+    def __init__(self, *, happened: bool) -> None:
+        self.happened = happened
+
+    def lock(self, fd: int) -> None:
+        """Fails before or after it happened."""
+        if self.happened:
+            super().lock(fd)
+        raise OSError(errno.ENOLCK, "No locks available")
+
+
+@pytest.mark.parametrize("happened", [False, True])
+def test_a_lock_that_fails_is_a_sentence_and_is_let_go(path: Path, *, happened: bool) -> None:
+    """Nothing is edited without it, and the next editor does not wait."""
+    with pytest.raises(EditFault, match="cannot be locked: No locks available; nothing was changed"):
+        add(path, record("b"), disk=Unlockable(happened=happened))
+    assert ids(path) == ["bot"]
+
+    add(path, record("b"), disk=Impatient())
+    assert ids(path) == ["bot", "b"]

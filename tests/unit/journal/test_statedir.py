@@ -1,5 +1,6 @@
 """The state directory: made, refused, locked."""
 
+import errno
 import os
 import stat
 import threading
@@ -107,3 +108,14 @@ def test_a_guard_that_takes_over_waits_for_the_other_to_end(tmp_path: Path) -> N
 
     os.close(lock(tmp_path, disk=DISK, wait_s=30.0))
     ended.join()
+
+
+@pytest.mark.parametrize("how", ["fails", "anyway"])
+def test_a_file_system_without_locks_is_not_told_as_another_guard(tmp_path: Path, how: str) -> None:
+    """Nobody is to be stopped; what was locked all the same is free again."""
+    disk = FaultyDisk()
+    getattr(disk, how)["lock"] = OSError(errno.ENOLCK, "No locks available")
+
+    with pytest.raises(StateFault, match="cannot be locked: No locks available"):
+        lock(tmp_path, disk=disk, wait_s=30.0)
+    os.close(lock(tmp_path, disk=DISK))
