@@ -45,12 +45,10 @@ class Fx(Struct, frozen=True):
         leg = self.legs.get((money.currency, currency))
         if leg is None:
             return None
-        # A date is one of the writer's own zone: it may already be tomorrow there.
-        age_days = (wall.astimezone(UTC).date() - self.as_of).days
-        if not -1 <= age_days <= self.max_age_days:
-            when = f"{age_days} days old" if age_days >= 0 else "of a day that has not come"
+        why = disbelieved(self.as_of, self.max_age_days, wall=wall)
+        if why:
             message = (
-                f"the exchange rates of {self.as_of} are {when}; at most {self.max_age_days} days (fx.max_age_days): "
+                f"the exchange rates of {self.as_of} are {why}; at most {self.max_age_days} days (fx.max_age_days): "
                 f"the policy needs current rates in [fx], or an amount in {money.currency}"
             )
             return Missing(Code.FX_UNAVAILABLE, message)
@@ -60,6 +58,15 @@ class Fx(Struct, frozen=True):
     def factor(self, leg: Leg) -> Fraction:
         """What one unit of the source comes to, buffer included."""
         return leg.factor * (_HUNDRED + Fraction(self.buffer_percent)) / _HUNDRED
+
+
+def disbelieved(as_of: date, max_age_days: int, *, wall: datetime) -> str:
+    """Why rates of that day are not believed now; empty: they are."""
+    # A date is one of the writer's own zone: it may already be tomorrow there.
+    age_days = (wall.astimezone(UTC).date() - as_of).days
+    if -1 <= age_days <= max_age_days:
+        return ""
+    return f"{age_days} days old" if age_days >= 0 else "of a day that has not come"
 
 
 def fx_of(

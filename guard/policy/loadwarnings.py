@@ -10,6 +10,7 @@ from typing import Final
 from guard.pauses import with_pauses
 from guard.policy.assemble import max_age_days
 from guard.policy.document import PolicyDoc
+from guard.policy.fx import disbelieved
 from guard.policy.notation import matches
 from guard.terms import KeyLimits
 
@@ -27,8 +28,8 @@ def warnings_of(docs: tuple[PolicyDoc, ...], *, keys: Mapping[str, KeyLimits], n
         expires_at = doc.policy.expires_at
         if expires_at is not None and expires_at <= now:
             found.append(f"{doc.file}: policy {doc.id} expired at {expires_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
-        if doc.fx is not None and (now.astimezone(UTC).date() - doc.fx.as_of).days > max_age_days(doc.fx):
-            found.append(f"{doc.file}: the exchange rates of {doc.fx.as_of} are too old to be believed")
+        if doc.fx is not None and (why := disbelieved(doc.fx.as_of, max_age_days(doc.fx), wall=now)):
+            found.append(f"{doc.file}: the exchange rates of {doc.fx.as_of} are {why}, so they are not believed")
         for field in ("keys", "except_keys") if keys else ():
             patterns: tuple[str, ...] = getattr(doc.applies_to, field) or ()
             found += [

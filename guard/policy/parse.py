@@ -40,8 +40,13 @@ from guard.policy.schema import (
 WRONG_PARTS_MAX: Final = 20  # of one key; a list may have 100,000 parts
 _CALLED: Final = {"LIMIT": "NORMAL"}  # words of other brokers
 _AT_LINE: Final = re.compile(r"at line ([0-9]+)")
-
-
+_FORMS: Final = {
+    dict: "write { stock = 10, option = 50 }",
+    tuple: "write a list of whole numbers, without quotes",
+    Decimal: "write a number, without quotes",
+    int: "write a whole number, without quotes",
+    str: "write a text in quotes",
+}
 _NUMBERS: Final = (int | Decimal | None, Percents | None)
 
 
@@ -99,8 +104,11 @@ class _Reader:
                 raise msgspec.ValidationError("Expected `number`, got `str`")  # noqa: TRY301 - msgspec reads "300" as 300
             value = msgspec.convert(value, type_)
         except msgspec.ValidationError as error:
-            text = str(error).replace("`", "'")
-            wrong = [Bad("bad_type" if ", got '" in text else "bad_value", text, _known(type_))]
+            text = str(error).replace("`", "'").replace(" | null", "")
+            is_type = ", got '" in text
+            wrong = [
+                Bad("bad_type" if is_type else "bad_value", text, _known(type_) or (_form(type_) if is_type else ""))
+            ]
         else:
             wrong = _wrong(value, lambda part: _word(path, part) or (CHECKS[path](part) if path in CHECKS else None))
         for bad in wrong:
@@ -138,8 +146,7 @@ class _Reader:
         }
         are_wrong = False
         for name, value in rates.items():
-            bad = Bad("bad_type", "a rate is a text", 'write "7.80"') if not isinstance(value, str) else None
-            bad = bad or _bad_pair({name: value})
+            bad = _bad_rate(name, value, known=tuple(fields)) or _bad_pair({name: value})
             if bad is not None:
                 self.tell((FX, name), bad)
                 are_wrong = True
@@ -182,6 +189,13 @@ def _bad_windows(texts: Texts) -> Bad | None:
     return windows if isinstance(windows, Bad) else None
 
 
+def _bad_rate(name: str, value: Any, *, known: Texts) -> Bad | None:
+    """A pair is written in capitals; what is not was meant to be one of the other keys."""
+    if not name.isupper():
+        return Bad("unknown_key", f"[{FX}] has no key {name}", did_you_mean(name, (*known, "USDHKD")))
+    return None if isinstance(value, str) else Bad("bad_type", "a rate is a text", 'write "7.80"')
+
+
 def _bad_pair(rates: Mapping[str, str]) -> Bad | None:
     found = fx_of(rates, as_of=date.min)
     return found if isinstance(found, Bad) else None
@@ -195,6 +209,15 @@ def _known(type_: Any) -> str:
         return "write 2026-12-01T00:00:00Z"
     words = [arg for inner in (type_, *get_args(type_)) if get_origin(inner) is Literal for arg in get_args(inner)]
     return f"known: {', '.join(words)}" if words else ""
+
+
+def _form(type_: Any) -> str:
+    """How a value of that type is written in TOML."""
+    bare = {getattr(inner, "__origin__", inner) for inner in (type_, *get_args(type_))}
+    for kind, form in _FORMS.items():
+        if kind in bare:
+            return form
+    return ""
 
 
 def _word(path: tuple[str, str], value: Any) -> Bad | None:

@@ -112,13 +112,21 @@ def test_without_keys_nothing_is_said_about_selectors() -> None:
     assert policies('[applies_to]\nkeys = ["bot-*"]').warnings == ()
 
 
-@pytest.mark.parametrize(("as_of", "is_told"), [("2026-11-15", False), ("2026-11-14", True)])
-def test_exchange_rates_that_are_too_old_are_told(as_of: str, *, is_told: bool) -> None:
-    """They are allowed, and refuse every order that needs them."""
+@pytest.mark.parametrize(
+    ("as_of", "why"),
+    [
+        ("2026-11-15", ""),
+        ("2026-11-14", "6 days old"),
+        ("2026-11-21", ""),
+        ("2026-11-22", "of a day that has not come"),
+    ],
+)
+def test_exchange_rates_that_are_not_believed_are_told(as_of: str, why: str) -> None:
+    """Too old, or of a mistyped year: they are allowed, and refuse every order that needs them."""
     text = f'[fx]\nUSDHKD = "7.8"\nas_of = {as_of}'
 
     assert policies(text).warnings == (
-        (f"p0.toml: the exchange rates of {as_of} are too old to be believed",) if is_told else ()
+        (f"p0.toml: the exchange rates of {as_of} are {why}, so they are not believed",) if why else ()
     )
 
 

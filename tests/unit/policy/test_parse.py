@@ -277,6 +277,14 @@ def test_any_text_is_a_policy_or_a_list_of_errors(text: str) -> None:
         ("[orders]\nmax_value = 100000", "write a text in quotes, or a list of them"),
         ("[policy]\nexpires_at = '2026-12-01'", "write 2026-12-01T00:00:00Z"),
         ("[rights]\nsee = 'all'", "known: account, own"),
+        ("[policy]\nowner = 5", "write a text in quotes"),
+        ("[applies_to]\naccounts = ['1']", "write a list of whole numbers, without quotes"),
+        ("[orders]\nper_day = '200'", "write a whole number, without quotes"),
+        ("[orders]\nmax_qty = '300'", "write a number, without quotes"),
+        ("[orders]\nmarket_buffer_percent = '5%'", "write a number, without quotes"),
+        ("[orders]\nprice_collar_percent = 10", "write { stock = 10, option = 50 }"),
+        ("[fx]\nUSDHKD = '7.8'\nas_of = 2026-11-20\nmax_age_dasy = 5", "did you mean max_age_days?"),
+        ("[fx]\nusdhkd = '7.8'\nas_of = 2026-11-20", "known: as_of, max_age_days, buffer_percent, USDHKD"),
     ],
 )
 def test_what_has_the_wrong_form_is_told_the_right_one(text: str, hint: str) -> None:
