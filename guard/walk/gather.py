@@ -37,7 +37,7 @@ from guard.terms import (
     World,
 )
 from guard.walk.desk import Desk
-from guard.walk.naming import meant
+from guard.walk.naming import meant, meant_elsewhere
 from guard.walk.visit import Situation, Visit
 
 CANCEL_WAIT_S: Final = 1.0  # how long a cancel waits for an account list that nobody has yet
@@ -126,6 +126,7 @@ def _find_order(desk: Desk, situation: Situation, *, env: Env | None, acc_id: in
     found = meant(desk.state, intent, env=env, acc_id=acc_id)
     if not isinstance(found, Holder):
         situation.conflict = found
+        situation.elsewhere = meant_elsewhere(desk.state, intent, env=env, acc_id=acc_id) if found is None else None
         return
     situation.holder = found
     if isinstance(intent, ModifyOrder | Reconfirm):

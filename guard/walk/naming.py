@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from guard.codes import Code
-from guard.limits import Holder, State, find_order
+from guard.limits import Holder, State, find_order, is_known_order
 from guard.terms import Account, CancelOrder, Env, Intent, ModifyOrder, Reconfirm, Refusal, refuse
 
 _NAMING: Final = (ModifyOrder, CancelOrder, Reconfirm)
@@ -26,14 +26,28 @@ def meant(state: State, intent: Intent, *, env: Env | None, acc_id: int | None) 
     if acc_id is None or not isinstance(intent, _NAMING):
         return None
     order_id, order_id_ex = _names(intent)
-    for candidate in (Env.REAL, Env.SIMULATE) if env is None else (env,):
-        account = Account(candidate, acc_id)
-        found = find_order(state, account, order_id=order_id, order_id_ex=order_id_ex)
-        crossed = find_order(state, account, order_id=order_id_ex, order_id_ex=order_id)
-        order = crossed if found is None else found
+    for account in _accounts(env, acc_id):
+        order = _found(state, account, (order_id, order_id_ex))
         if order is not None:
             return order if isinstance(order, Refusal) else _agreed(order, order_id, order_id_ex)
     return None
+
+
+def meant_elsewhere(state: State, intent: Intent, *, env: Env | None, acc_id: int | None) -> Holder | None:
+    """The live order that a cancel names as one of another account; `meant` found none.
+
+    None as well where it may be another: ids can repeat, so one that the account had is its own, two accounts with a
+    live order of this id tell nothing, and an order under way there may get it.
+    """
+    if acc_id is None or not isinstance(intent, CancelOrder):
+        return None
+    names, own = _names(intent), set(_accounts(env, acc_id))
+    if any(name and is_known_order(state, account, name) for account in own for name in names):
+        return None
+    if any(holder.account in own for step in state.steps.values() if (holder := state.holders.get(step.id))):
+        return None
+    found = [order for account in state.ids if (order := _found(state, account, names)) is not None]
+    return found[0] if len(found) == 1 and isinstance(found[0], Holder) else None
 
 
 def forwarded(intent: Intent, holder: Holder) -> Intent:
@@ -46,6 +60,17 @@ def forwarded(intent: Intent, holder: Holder) -> Intent:
     if number is None and holder.order_id_ex is None:
         return intent
     return replace(intent, order_id=number, order_id_ex=holder.order_id_ex)
+
+
+def _accounts(env: Env | None, acc_id: int) -> tuple[Account, ...]:
+    return tuple(Account(each, acc_id) for each in ((Env.REAL, Env.SIMULATE) if env is None else (env,)))
+
+
+def _found(state: State, account: Account, names: tuple[str | None, str | None]) -> Holder | Refusal | None:
+    """The account's order of these names, either in either place."""
+    order_id, order_id_ex = names
+    found = find_order(state, account, order_id=order_id, order_id_ex=order_id_ex)
+    return find_order(state, account, order_id=order_id_ex, order_id_ex=order_id) if found is None else found
 
 
 def _names(intent: ModifyOrder | CancelOrder | Reconfirm) -> tuple[str | None, str | None]:

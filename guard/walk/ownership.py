@@ -22,7 +22,8 @@ def ownership(visit: Visit, situation: Situation) -> list[Reason]:
     if holder is None and visit.effect in RISKY:
         message = "the guard knows no working order of this id; cancel it and place a new one"
         return [Reason(Code.UNKNOWN_ORDER, message, rule="rights.touch")]
-    reason = None if holder is None else _touch(visit, situation, holder.key)
+    named = situation.elsewhere if holder is None else holder  # whichever account the daemon would look for it in
+    reason = None if named is None else _touch(visit, named)
     return [] if reason is None else [reason]
 
 
@@ -51,16 +52,16 @@ def against_original(desk: Desk, situation: Situation) -> list[Reason]:
     return [Reason(Code.UNKNOWN_ORDER, message, rule="orders")]
 
 
-def _touch(visit: Visit, situation: Situation, owner: str) -> Reason | None:
-    """Why the key may not touch an order of this owner; its own it always may."""
-    principal, account, effect, policies = visit.principal, situation.account, visit.effect, visit.config.policies
-    if principal is None or effect is None or account is None or owner == principal.name:
+def _touch(visit: Visit, holder: Holder) -> Reason | None:
+    """Why the key may not touch this order; its own it always may."""
+    principal, owner, effect, policies = visit.principal, holder.key, visit.effect, visit.config.policies
+    if principal is None or effect is None or owner == principal.name:
         return None
     if owner == NOBODY and effect is _CANCEL:
         return None
     if policies is None:
         return Reason(Code.NOT_YOUR_ORDER, "the order is another key's", rule="rights.touch")
-    return may_touch(policies, principal, owner=owner or None, effect=effect, account=account, wall=visit.wall)
+    return may_touch(policies, principal, owner=owner or None, effect=effect, account=holder.account, wall=visit.wall)
 
 
 def in_the_way(desk: Desk, visit: Visit, holder: Holder | None) -> Refusal | None:

@@ -7,8 +7,10 @@ from typing import Any, Final
 import pytest
 
 from guard.access.issuers import NOBODY
+from guard.limits import note_outside
 from guard.simulator.faults import HttpError, Reset
 from guard.simulator.orders import Status
+from guard.terms import Account, Env
 from tests.support.guards import order, record, said
 from tests.support.stage import (
     CANCEL_ALL,
@@ -85,6 +87,40 @@ async def test_somebody_elses_order_has_no_other_name(tmp_path: Path) -> None:
                 body = change(order_id_ex, op=op, order_id=order_id)
                 assert code_of(await scene.ask(MODIFY, body, who="other")) == (400, "conflicting_fields")
         assert scene.reached(MODIFY) == []
+
+
+async def test_somebody_elses_order_is_not_cancelled_as_one_of_another_account(tmp_path: Path) -> None:
+    """Whether the daemon would find it there or not; its owner is not stopped, nor who may touch that account's."""
+    keys = (*OWNERS, record("desk"), record("one", allowed_acc_ids=[9032]))
+    touch = {"desk.toml": DAILY, "touch.toml": '[applies_to]\nkeys = ["desk"]\n[rights]\ntouch = "account"\n'}
+    async with stage(tmp_path, *keys, policies=touch) as scene:
+        theirs = scene.daemon.orders[await scene.placed()]
+        for who in ("other", "one"):
+            for name, number in ((theirs.order_id_ex, None), (None, theirs.order_id), (None, int(theirs.order_id_ex))):
+                body = change(name, op="CANCEL", order_id=number, acc_id=9032)
+                assert code_of(await scene.ask(MODIFY, body, who=who)) == (403, "not_your_order")
+        assert scene.reached(MODIFY) == []
+        for who in ("bot", "desk"):
+            await scene.cancel(theirs.order_id_ex, who=who, acc_id=9032)
+        assert len(scene.reached(MODIFY)) == 2
+        assert theirs.is_open
+
+
+async def test_a_cancel_passes_where_the_order_may_be_its_accounts_own(tmp_path: Path) -> None:
+    """Ids can repeat: an order under way may get this one, one that ended had it, and two accounts tell nothing."""
+    async with stage(tmp_path, *OWNERS) as scene:
+        theirs = await scene.placed()
+        scene.daemon.faults.add(Reset(acts=False), path=ORDER)
+        assert (await scene.place(who="other", acc_id=9032)).status == 504
+        await scene.cancel(theirs, who="other", acc_id=9032)
+        assert len(scene.reached(MODIFY)) == 1
+
+    (tmp_path / "ended").mkdir()
+    async with stage(tmp_path / "ended", *OWNERS) as scene:
+        theirs = await scene.placed()
+        note_outside(scene.guard.desk.state, Account(Env.SIMULATE, 9032), order_id=None, order_id_ex=theirs)
+        await scene.cancel(theirs, who="other", acc_id=9032)
+        assert len(scene.reached(MODIFY)) == 1
 
 
 async def test_a_cancel_goes_out_under_the_daemons_own_names(tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 import pytest
 from msgspec.structs import replace
 
-from guard.limits import Opening, State, note_order_ids, reserve
+from guard.limits import Opening, State, note_order_ids, reserve, settle
 from guard.limits.holder import Holder
-from guard.terms import Account, CancelOrder, Env, Header, Reconfirm
-from guard.walk.naming import forwarded
+from guard.terms import Account, CancelOrder, Env, Header, Outcome, Reconfirm, Verdict
+from guard.walk.naming import forwarded, meant_elsewhere
 
 ACCOUNT = Account(Env.SIMULATE, 1)
 HEADER = Header(Env.SIMULATE, 1, None, 1)
@@ -49,3 +49,19 @@ def test_a_confirmation_knows_numbers_alone(order_id: str | None, told: str) -> 
     asked = Reconfirm(HEADER, "5", 1)
     found = forwarded(asked, known(order_id, "E7"))
     assert found == replace(asked, order_id=told)
+
+
+def test_an_id_of_several_accounts_tells_no_owner() -> None:
+    """One other account with such an order tells whose it is; two do not, nor two orders of one."""
+    state = State()
+    for step, acc_id, names in (("a", 2, ("5", "E5")), ("b", 3, ("6", "E6")), ("c", 4, ("5", "E7"))):
+        account = Account(Env.SIMULATE, acc_id)
+        reserve(state, Opening(step, (), step, key="bot", account=account, order=b"{}"), t_us=1)
+        settle(state, step, Outcome(Verdict.ACCEPTED, order_id=names[0], order_id_ex=names[1]), t_us=2)
+
+    def found(order_id: str | None, order_id_ex: str | None) -> str | None:
+        holder = meant_elsewhere(state, replace(CANCEL, order_id=order_id, order_id_ex=order_id_ex), env=None, acc_id=1)
+        return None if holder is None else holder.id
+
+    assert (found("6", None), found(None, "6"), found("E6", "6")) == ("b", "b", "b")
+    assert (found(None, "E5"), found("5", None), found("6", "E5"), found("8", None)) == ("a", None, None, None)
