@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from guard.journal import Gap
-from guard.wholefile import GIVEN_BYTES_MAX, opened, read_whole, why
+from guard.wholefile import GIVEN_BYTES_MAX, read_whole, why
 
 NAME: Final = "gap.jsonl"
 DECISIONS_MAX: Final = 1000
@@ -72,5 +72,5 @@ def _row(line: bytes) -> Missed | None:
 def forget(state: Path) -> None:
     """Deletes the file, if it could be read: the record holds it now."""
     with contextlib.suppress(OSError):
-        opened(state / NAME).close()
+        read_whole(state / NAME, bytes_max=GIVEN_BYTES_MAX)
         (state / NAME).unlink()

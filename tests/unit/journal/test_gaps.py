@@ -7,6 +7,7 @@ import pytest
 
 from guard.journal import gaps
 from guard.journal.gaps import Missed
+from guard.wholefile import GIVEN_BYTES_MAX
 
 ONE, TWO = Missed("2026-11-22T00:00:00.000000Z", "01A", "disk full"), Missed("2026-11-22T00:00:01.000000Z", "01B", "x")
 
@@ -50,11 +51,17 @@ def test_a_file_of_nothing_readable_is_told(tmp_path: Path, content: bytes) -> N
     assert (found.cancels, found.reason) == (1, "1 lines of gap.jsonl are no records")
 
 
-def test_a_file_that_cannot_be_read_is_told_and_stays(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_large", [False, True])
+def test_a_file_that_cannot_be_read_is_told_and_stays(tmp_path: Path, *, is_large: bool) -> None:
     """What it holds is nowhere else."""
-    os.mkfifo(tmp_path / gaps.NAME)
+    path = tmp_path / gaps.NAME
+    if is_large:
+        path.touch()
+        os.truncate(path, GIVEN_BYTES_MAX + 1)
+    else:
+        os.mkfifo(path)
     found = gaps.read(tmp_path)
     gaps.forget(tmp_path)
     assert found is not None
-    assert "gap.jsonl cannot be read: is no regular file" in found.reason
+    assert f"gap.jsonl cannot be read: is {'larger than' if is_large else 'no regular file'}" in found.reason
     assert (tmp_path / gaps.NAME).exists()
