@@ -28,8 +28,12 @@ class ConfigStore:
         path, kept = self._path(sha256), self.get(sha256)
         is_named_by_bytes = hashlib.sha256(content).hexdigest() == sha256
         if not is_anew and kept is not None and (kept == content or not is_named_by_bytes):
-            os.utime(path)  # still in use: `leftover` deletes by age what no record names
-            return
+            try:
+                os.utime(path)  # still in use: `leftover` deletes by age what no record names
+            except OSError:  # somebody else's file, as a copy that root put back may be
+                content = kept
+            else:
+                return
         self._directory.mkdir(mode=0o700, exist_ok=True)
         replace_file(Disk(), path, content)
 

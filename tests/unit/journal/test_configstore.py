@@ -1,6 +1,8 @@
 """What decided, kept by hash: written once, and whole again after damage."""
 
+import errno
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,19 @@ def test_a_directory_in_its_place_is_told(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="irectory"):
         store.put(NAME, BODY)
     assert store.get(NAME) is None
+
+
+def test_a_file_of_somebody_else_is_kept_as_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that root put back is whole, but only its owner may say that it is in use: new orders were refused."""
+
+    def denied(_: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    store, path = ConfigStore(tmp_path / "config"), tmp_path / "config" / f"{SET}.json"
+    store.put(SET, b'{"desk.toml":"# one"}')
+    os.utime(path, (0, 0))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "utime", denied)
+        store.put(SET, b'{"desk.toml":"# two"}')
+    assert store.get(SET) == b'{"desk.toml":"# one"}'
+    assert path.stat().st_mtime > 0
