@@ -59,9 +59,19 @@ def _show(found: tuple[Suggestion, ...], out: Path | None) -> None:
 def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        _write_new(path, text)
     except OSError as error:
         typer.echo(f"guard: {path}: not written: {error.strerror}", err=True)
         raise typer.Exit(1) from None
     typer.echo(f"wrote {path}")
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Whole, or not at all: half a policy may load, and be another one."""
+    with path.open("x", encoding="utf-8") as file:
+        try:
+            file.write(text)
+            file.flush()
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise

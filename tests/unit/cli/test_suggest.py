@@ -1,10 +1,13 @@
 """`guard policy suggest` over a record that a guard has written."""
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
+import typer
 
+from guard.cli import suggest
 from guard.cli.policy import app
 from guard.policy import PolicyDoc, parse_policy
 from tests.support.commands import Done, called
@@ -64,3 +67,16 @@ async def test_what_was_refused_anyway_stands_in_nobodys_way(tmp_path: Path) -> 
         await scene.written()
     told = run("--since", "2026-11-01", "--state", str(tmp_path / "state"))[1]
     assert "would have refused 0 of 1" in told
+
+
+def test_a_file_that_does_not_fit_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The disk takes a part of it: half a policy may load, and be another one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
+    try:
+        with pytest.raises(typer.Exit):
+            suggest._write(tmp_path / "out" / "desk.toml", "# x\n" * 2**20)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "desk.toml: not written: File too large" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
