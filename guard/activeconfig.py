@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
-import structlog
 from msgspec import Struct
 
 from guard import __version__
@@ -22,14 +21,12 @@ from guard.journal.configstore import ConfigStore
 from guard.loop.resting import Pieces
 from guard.pauses import with_pauses
 from guard.policy import RULES_VERSION, PolicyDoc, PolicyError, PolicySet, compile_set
-from guard.policy.diff import compare, overall
-from guard.policyfiles import parse_texts, read_steadily
+from guard.policyfiles import parse_texts
 from guard.settings import Settings
 from guard.terms import Account, Env
 from guard.wholefile import read_newest, why
 
 WARMED_MAX: Final = 500  # keys whose plans a start makes before it opens, and a reload before it swaps
-_log = structlog.get_logger("guard")
 
 
 class ActiveConfig(Struct, frozen=True, weakref=True):
@@ -101,58 +98,6 @@ def build_policies(
     )
 
 
-class AtStart(Struct, frozen=True):
-    """The policies that a start puts in force, and everything that is wrong with those in the directory.
-
-    `is_temporary`: they build on a temporary set, and end with it.
-    """
-
-    policies: PolicySet | None
-    errors: tuple[PolicyError, ...] = ()
-    is_temporary: bool = False
-
-
-class Before(Struct, frozen=True):
-    """Hashes from the record: the last set in force, a temporary set that ended, and what the last set reverts to."""
-
-    last: str | None = None
-    expired: str | None = None
-    back: str | None = None
-
-
-def at_start(settings: Settings, keyring: Keyring, store: ConfigStore, *, before: Before, now: datetime) -> AtStart:
-    """The policies of the directory, once kept by hash; if they are wrong, the last good ones from the record, or none.
-
-    A start is no way around change control: under two-person rule, policies that are looser than the last ones wait for
-    a reload and a second person.
-    """
-    files = read_steadily(settings.path(settings.policies.dir))
-    texts, errors = files.texts, list(files.errors)
-    found = compiled(settings, keyring, texts, now=now)
-    last = None if before.last is None else kept_set(settings, keyring, store, sha256=before.last, now=now)
-    if isinstance(found, PolicySet) and not errors:
-        if before.last is not None and _is_held_back(settings, before, found, last=last):
-            _log.warning("policy_held_back", in_force=before.last, on_disk=found.sha256, hint="guard policy reload")
-            return AtStart(last)
-        try:
-            keep(settings, keyring, store, found=found, texts=texts, now=now)
-        except OSError as error:
-            _log.error("policy_not_kept", why=str(error), hint="new orders are refused; cancels pass")
-            return AtStart(None)
-        is_temporary = _builds_on_what_ends(settings, keyring, store, before=before, found=found, now=now)
-        if is_temporary:
-            _log.warning("policy_ends", sha256=found.sha256, back=before.back, hint="it builds on what ends by itself")
-        return AtStart(found, is_temporary=is_temporary)
-    errors += found if isinstance(found, list) else []
-    for wrong in errors:
-        _log.error("policy_refused", error=str(wrong))
-    if last is None:
-        _log.error("policy_unavailable", hint="new orders are refused until a reload succeeds; cancels pass")
-    else:
-        _log.warning("policy_last_good", sha256=before.last)
-    return AtStart(last, tuple(errors))
-
-
 def keep(
     settings: Settings,
     keyring: Keyring,
@@ -184,30 +129,6 @@ def kept_set(
         return None
     again = None if texts is None else compiled(settings, keyring, texts, now=now)
     return again if isinstance(again, PolicySet) and again.sha256 == sha256 else None
-
-
-def _is_held_back(settings: Settings, before: Before, found: PolicySet, *, last: PolicySet | None) -> bool:
-    if found.sha256 == before.last:
-        return False
-    if found.sha256 == before.expired:
-        return True
-    if not settings.policies.two_person:
-        return False
-    return last is None or not _is_safe(last, found)
-
-
-def _builds_on_what_ends(
-    settings: Settings, keyring: Keyring, store: ConfigStore, *, before: Before, found: PolicySet, now: datetime
-) -> bool:
-    """It differs from the temporary set, and is looser than the set to which that one reverts."""
-    if before.back is None or found.sha256 == before.last:
-        return False
-    back = kept_set(settings, keyring, store, sha256=before.back, now=now)
-    return back is None or not _is_safe(back, found)
-
-
-def _is_safe(before: PolicySet, after: PolicySet) -> bool:
-    return overall(compare(before, after)) in {"tighter", "neutral"}
 
 
 def compiled(

@@ -17,7 +17,7 @@ import structlog
 from msgspec import Struct
 
 from guard import logs
-from guard.activeconfig import ActiveConfig, Before, at_start, config_of, load_keys, warmed
+from guard.activeconfig import ActiveConfig, load_keys
 from guard.admin import Changes, build_app
 from guard.admin.change import Who
 from guard.admin.rehearsal import Rehearsal
@@ -35,14 +35,13 @@ from guard.listeners import bounds_of, listening_on, opened, unopened
 from guard.loop import heap
 from guard.pipeline import Pipeline
 from guard.policy import PolicyError
-from guard.recovery.beginning import end_temporary, first_records, unsigned
+from guard.recovery.beginning import first_records, unsigned
 from guard.recovery.groundwork import desk_over, read_back
 from guard.recovery.keeper import Keeper
 from guard.recovery.readback import Recovered
-from guard.replay import counted
-from guard.replay.counting import Counting
 from guard.server import Begin, Listener, Wiring, serve
 from guard.settings import Settings, address
+from guard.startconfig import StartConfig, start_config
 from guard.stream import SEEING, Relay, Seeing
 from guard.supervisor import Supervisor
 from guard.terms import Daemon
@@ -108,10 +107,12 @@ class Guard:
         self.trust = Trust(self.settings.daemon.url, ca_file=self.settings.ca_file)
         self.journal, recovered = await asyncio.to_thread(self._recover)
         try:
-            config = await asyncio.to_thread(self._stand, recovered)
-            config, self._counts = await asyncio.to_thread(self._count, config, recovered)
-            self._build(config, recovered)
-            await self._record_start(config, recovered)
+            begun = await asyncio.to_thread(
+                start_config, self.store, recovered, self.settings, last_seq=self.journal.last_seq, clock=self.clock
+            )
+            self.policy_errors, self._uncounted = begun.policy_errors, begun.uncounted
+            self._build(begun.config, recovered)
+            await self._record_start(begun, recovered)
             await self._open()
         except BaseException:
             await self.journal.close()
@@ -132,42 +133,6 @@ class Guard:
         if recovered.ts:
             self._wall.goes_on_from(datetime.fromisoformat(recovered.ts))
         return journal, recovered
-
-    def _stand(self, recovered: Recovered) -> ActiveConfig:
-        """What is in force from the start on. Policies that cannot be kept beside the record are not put in force."""
-        keyring, issuers = load_keys(self.settings)
-        end_temporary(recovered, self.clock.wall())
-        policy_change = recovered.policy_change
-        temporary = policy_change.temporary
-        before = Before(recovered.policy_sha256, policy_change.expired, None if temporary is None else temporary.back)
-        found = at_start(self.settings, keyring, self.store, before=before, now=self.clock.wall())
-        recovered.built_on = temporary if found.is_temporary else None
-        self.policy_errors = list(found.errors)
-        if found.policies is not None:
-            warmed(found.policies, keyring, now=self.clock.wall())
-        return self._kept(config_of(self.settings, keyring, issuers, policies=found.policies))
-
-    def _kept(self, config: ActiveConfig) -> ActiveConfig:
-        """The configuration, kept beside the record; without policies where that fails."""
-        try:
-            self.store.put(config.config_sha256, config.canonical)
-            self.store.put(config.keyring.sha256, config.keyring.source())
-        except OSError as error:
-            _log.error("config_not_kept", why=str(error), hint="new orders are refused; cancels pass")
-            return config_of(self.settings, config.keyring, config.issuers, policies=None)
-        return config
-
-    def _count(self, config: ActiveConfig, recovered: Recovered) -> tuple[ActiveConfig, Counting | None]:
-        """Makes the counters of limits that the last run did not have; if that fails, new orders are refused."""
-        is_whole = not recovered.is_lost and recovered.ended is None
-        before = recovered.config_sha256 if is_whole else None
-        until, now = self.journal.last_seq, self.clock.wall()
-        try:
-            return config, counted.at_start(self.directory, config, before=before, until=until, now=now)
-        except JournalFault as fault:
-            _log.error("counters_not_rebuilt", why=str(fault), hint="new orders are refused; cancels pass")
-            self._uncounted = f"policies: what new limits count could not be made from the record: {fault}"
-            return self._kept(config_of(self.settings, config.keyring, config.issuers, policies=None)), None
 
     def _build(self, config: ActiveConfig, recovered: Recovered) -> None:
         self.desk, self._client = desk_over(
@@ -207,7 +172,7 @@ class Guard:
         """Why no policies are in force although their files are right."""
         return (self._uncounted,) if self._uncounted and self.desk.config.policies is None else ()
 
-    async def _record_start(self, config: ActiveConfig, recovered: Recovered) -> None:
+    async def _record_start(self, begun: StartConfig, recovered: Recovered) -> None:
         """Records the start, what was found and what is in force, on the disk before the doors open.
 
         A disk that fails does not keep the doors shut: new orders are refused then, and cancels pass.
@@ -216,9 +181,9 @@ class Guard:
         ends = {"found_seq": journal.found_seq, "signed_seq": journal.signed_seq}
         unproven = unsigned(recovered, self.directory, **ends)
         loose = self.desk.weakened = (*weakened(self.settings), *await self._other_ports(), *unproven)
-        t_us = self.clock.t_us()
-        counts = self._counts
-        records = first_records(recovered, config, self.directory, weakened=loose, t_us=t_us, counts=counts)
+        records = first_records(
+            recovered, begun.config, self.directory, weakened=loose, t_us=self.clock.t_us(), counts=begun.counts
+        )
         if recovered.vkey != journal.vkey:
             records.insert(0, ("vkey", journal.introduction()))
         try:
