@@ -41,17 +41,25 @@ http {{
 """
 PLAIN: Final = "location / { proxy_pass http://daemon; }"
 LUA_HTTP: Final = """\
-  lua_shared_dict counts 1m; lua_package_path "{here}/?.lua;;"; lua_package_cpath "{cpath};;";
+  lua_shared_dict counts 1m; lua_shared_dict seen 64m; lua_package_path "{here}/?.lua;;"; lua_package_cpath "{cpath};;";
   init_by_lua_block {{ policy = require "policy"; policy.setup("{settings}") }}
-  init_worker_by_lua_block {{ policy.open() }}"""
+  init_worker_by_lua_block {{ policy.open() }}
+  exit_worker_by_lua_block {{ policy.close() }}"""
+# The daemon gets its own key and none of the caller's fields.
 LUA_SERVER: Final = """\
-    header_filter_by_lua_block { policy.fields() }
-    log_by_lua_block { policy.count() }
-    location = /api/quote { access_by_lua_block { policy.quote() } proxy_pass http://daemon; }
-    location = /api/order {
-      access_by_lua_block { policy.order() } body_filter_by_lua_block { policy.outcome() } proxy_pass http://daemon;
-    }
-    location / { return 404; }"""
+    client_max_body_size 64k; proxy_pass_request_headers off; proxy_next_upstream off;
+    proxy_set_header Authorization "Bearer {daemon_key}"; proxy_set_header Content-Type application/json;
+    add_header Cache-Control no-store always;
+    location = /api/quote {{
+      access_by_lua_block {{ policy.quote() }} log_by_lua_block {{ policy.count(policy.QUOTES) }} proxy_pass http://daemon;
+    }}
+    location = /api/order {{
+      set $order ""; proxy_set_body $order; access_by_lua_block {{ policy.order() }}
+      body_filter_by_lua_block {{ policy.outcome() }} log_by_lua_block {{ policy.count(policy.ORDERS) }}
+      proxy_pass http://daemon;
+    }}
+    location = /metrics {{ content_by_lua_block {{ policy.metrics() }} }}
+    location / {{ return 404; }}"""
 
 
 def _nginx() -> str | None:
@@ -104,7 +112,8 @@ def nginx_lua(folder: Path, behind: Server, *, synced: bool, name: str) -> Itera
     settings.write_text(json.dumps(_settings(folder, synced=synced)), encoding="utf-8")
     cpath = ";".join(f"{Path(path).parent}/?.so" for path in LUA_PATHS)
     http = LUA_HTTP.format(here=HERE, cpath=cpath, settings=settings)
-    with _serving(name, folder, behind, modules=modules, http=http, server=LUA_SERVER) as server:
+    own = LUA_SERVER.format(daemon_key=asks.DAEMON_KEY)
+    with _serving(name, folder, behind, modules=modules, http=http, server=own) as server:
         yield server
 
 
@@ -119,8 +128,7 @@ def _settings(folder: Path, *, synced: bool) -> dict[str, object]:
     }
     return {
         "keys": {asks.digest(number): {"id": asks.key_id(number), **limits} for number in range(asks.KEYS)},
-        "daemon_key": asks.DAEMON_KEY,
-        "acc_id": asks.ACC_ID,
+        "accounts": {f"simulate/{asks.ACC_ID}": True},
         "policy": "bench",
         "applies_to": ["bot-*"],
         "environments": ["simulate"],

@@ -12,7 +12,11 @@ from orders import Market, Order
 from policy import ZONES, Asked, Policy, Rate
 from refusals import Reason, Refused
 
-RESETS: Final = {Market.HK: timedelta(hours=8, minutes=30), Market.US: timedelta(hours=4)}
+RESETS: Final = {
+    **dict.fromkeys(Market, timedelta(hours=6)),
+    **dict.fromkeys((Market.HK, Market.CN), timedelta(hours=8, minutes=30)),
+    Market.US: timedelta(hours=4),
+}
 
 
 class Window:
@@ -155,7 +159,8 @@ def _period(asked: Asked) -> str:
 def _mark(order: Order, key: Key) -> str:
     """Two orders are the same if all of this is."""
     parts = (key.id, order.env, order.acc_id, order.symbol, order.side, order.order_type, order.qty, order.price)
-    return hashlib.sha256("|".join(map(str, (*parts, order.time_in_force, order.remark))).encode()).hexdigest()
+    rest = (order.aux_price, order.time_in_force, order.remark)
+    return hashlib.sha256("|".join(map(str, (*parts, *rest))).encode()).hexdigest()
 
 
 def _rate(policy: str, name: str, window: Window) -> Reason:

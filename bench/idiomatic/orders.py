@@ -10,11 +10,15 @@ from refusals import refused
 
 BODY_BYTES_MAX: Final = 64 * 1024
 DIGITS_MAX: Final = 15
-DECIMALS_MAX: Final = 3
+NUMBER_END: Final = Decimal(10**DIGITS_MAX)
+PRICE_DECIMALS_MAX: Final = 3
+QTY_DECIMALS_MAX: Final = 9
+ID_MAX: Final = 2**64 - 1
+CODE_CHARACTERS_MAX: Final = 32
 REMARK_BYTES_MAX: Final = 64
-CODE: Final = re.compile(r"[A-Z0-9.]{1,32}")
+CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 NAMES: Final = frozenset(
-    {"market", "acc_id", "env", "side", "code", "qty", "price", "remark", "order_type", "time_in_force"}
+    {"market", "acc_id", "env", "side", "code", "qty", "price", "aux_price", "remark", "order_type", "time_in_force"}
 )
 READ_NAMES: Final = {
     "/api/quote": frozenset({"symbol"}),
@@ -30,16 +34,22 @@ class Market(StrEnum):
 
     HK = "HK"
     US = "US"
+    CN = "CN"
+    SG = "SG"
+    JP = "JP"
+    AU = "AU"
+    MY = "MY"
+    CA = "CA"
 
     @property
     def number(self) -> int:
         """As the daemon's protocol has it."""
-        return 1 if self is Market.HK else 2
+        return MARKET_NUMBERS[self]
 
     @property
     def currency(self) -> str:
         """What prices there are in."""
-        return "HKD" if self is Market.HK else "USD"
+        return CURRENCIES[self]
 
 
 class Environment(StrEnum):
@@ -61,6 +71,8 @@ class OrderType(StrEnum):
 
     NORMAL = "NORMAL"
     MARKET = "MARKET"
+    ABSOLUTE_LIMIT = "ABSOLUTE_LIMIT"
+    SPECIAL_LIMIT = "SPECIAL_LIMIT"
     STOP_LIMIT = "STOP_LIMIT"
 
 
@@ -71,8 +83,40 @@ class TimeInForce(StrEnum):
     GTC = "GTC"
 
 
+MARKET_NUMBERS: Final = {
+    Market.HK: 1,
+    Market.US: 2,
+    Market.CN: 3,
+    Market.SG: 6,
+    Market.AU: 8,
+    Market.JP: 15,
+    Market.MY: 111,
+    Market.CA: 112,
+}
+CURRENCIES: Final = {
+    Market.HK: "HKD",
+    Market.US: "USD",
+    Market.CN: "CNH",
+    Market.SG: "SGD",
+    Market.AU: "AUD",
+    Market.JP: "JPY",
+    Market.MY: "MYR",
+    Market.CA: "CAD",
+}
+CODES: Final = {
+    Market.HK: re.compile(r"[0-9]{5}"),
+    Market.US: re.compile(r"[A-Z][A-Z0-9]{0,6}(?:[.-][A-Z0-9]{1,6})*"),
+}
+MARKET_WORDS: Final = frozenset(Market)
+ANY_CODE: Final = re.compile(r"[A-Z0-9]+(?:[.-][A-Z0-9]+)*")
 SIDE_NUMBERS: Final = {Side.BUY: 1, Side.SELL: 2}
-TYPE_NUMBERS: Final = {OrderType.NORMAL: 1, OrderType.MARKET: 2, OrderType.STOP_LIMIT: 11}
+TYPE_NUMBERS: Final = {
+    OrderType.NORMAL: 1,
+    OrderType.MARKET: 2,
+    OrderType.ABSOLUTE_LIMIT: 5,
+    OrderType.SPECIAL_LIMIT: 8,
+    OrderType.STOP_LIMIT: 11,
+}
 TIME_NUMBERS: Final = {TimeInForce.DAY: 0, TimeInForce.GTC: 1}
 
 
@@ -86,6 +130,7 @@ class Order(NamedTuple):
     code: str
     qty: Decimal
     price: Decimal | None
+    aux_price: Decimal | None
     order_type: OrderType
     time_in_force: TimeInForce
     remark: str | None
@@ -125,14 +170,16 @@ def order_of(raw: bytes) -> Order:
     body = parsed(raw, NAMES)
     order_type = _member(OrderType, body, "order_type", default=OrderType.NORMAL)
     has_price = order_type is not OrderType.MARKET
+    market = _member(Market, body, "market")
     return Order(
-        market=_member(Market, body, "market"),
-        acc_id=_integer(body, "acc_id"),
+        market=market,
+        acc_id=_account(body),
         env=_member(Environment, body, "env"),
         side=_member(Side, body, "side"),
-        code=_text(body, "code", CODE),
-        qty=_number(body, "qty", decimals_max=DECIMALS_MAX),
-        price=_number(body, "price", decimals_max=DECIMALS_MAX) if has_price else None,
+        code=_code(body, market),
+        qty=_number(body, "qty", decimals_max=QTY_DECIMALS_MAX),
+        price=_number(body, "price", decimals_max=PRICE_DECIMALS_MAX) if has_price else None,
+        aux_price=_aux_price(body, order_type),
         order_type=order_type,
         time_in_force=_member(TimeInForce, body, "time_in_force", default=TimeInForce.DAY),
         remark=_remark(body),
@@ -156,12 +203,14 @@ def _member(kind: type[E], body: dict[str, Any], name: str, *, default: E | None
         raise refused("bad_value", f"{name} cannot be {value!r}") from None
 
 
-def _integer(body: dict[str, Any], name: str) -> int:
-    value = _needed(body, name)
+def _account(body: dict[str, Any]) -> int:
+    value = _needed(body, "acc_id")
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise refused("bad_number", f"{name} must be a whole number")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= ID_MAX:
+        raise refused("bad_number", "acc_id must be a whole number")
+    if value == 0:
+        raise refused("bad_value", "acc_id 0 names no account")
     return value
 
 
@@ -171,24 +220,45 @@ def _number(body: dict[str, Any], name: str, *, decimals_max: int) -> Decimal:
         raise refused("bad_number", f"{name} must be a number")
     number = Decimal(value)
     _, digits, exponent = number.as_tuple()
-    if not number.is_finite() or len(digits) > DIGITS_MAX or abs(int(exponent)) > DIGITS_MAX or number <= 0:
-        raise refused("bad_number", f"{name} must be above 0, with at most {DIGITS_MAX} digits")
-    if number != round(number, decimals_max):
-        raise refused("bad_number", f"{name} may have {decimals_max} decimals")
+    if not number.is_finite() or len(digits) > DIGITS_MAX or abs(int(exponent)) > DIGITS_MAX:
+        raise refused("bad_number", f"{name} has at most {DIGITS_MAX} digits")
+    if number >= NUMBER_END or number != round(number, decimals_max):
+        raise refused("bad_number", f"{name} is below {NUMBER_END:f} and may have {decimals_max} decimals")
+    if number <= 0:
+        raise refused("bad_value", f"{name} must be above 0")
     return number
 
 
-def _text(body: dict[str, Any], name: str, pattern: re.Pattern[str]) -> str:
-    value = _needed(body, name)
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise refused("bad_value", f"{name} cannot be {value!r}")
+def _aux_price(body: dict[str, Any], order_type: OrderType) -> Decimal | None:
+    """What triggers a stop; no other order has one."""
+    if order_type is OrderType.STOP_LIMIT:
+        return _number(body, "aux_price", decimals_max=PRICE_DECIMALS_MAX)
+    if body.get("aux_price") is not None:
+        raise refused("bad_value", f"aux_price has no meaning for an order of type {order_type}")
+    return None
+
+
+def _code(body: dict[str, Any], market: Market) -> str:
+    """The code without its market's prefix; with another market's it is refused."""
+    value = _needed(body, "code")
+    if not isinstance(value, str) or len(value) > CODE_CHARACTERS_MAX:
+        raise refused("bad_value", f"code cannot be {value!r}")
+    prefix, dot, rest = value.partition(".")
+    if dot and prefix in MARKET_WORDS:
+        if prefix != market:
+            raise refused("bad_value", f"{value} is not of {market}")
+        value = rest
+    if not CODES.get(market, ANY_CODE).fullmatch(value):
+        raise refused("bad_value", f"{value!r} is no code of {market}")
     return value
 
 
 def _remark(body: dict[str, Any]) -> str | None:
     value = body.get("remark")
-    if value is not None and (not isinstance(value, str) or len(value.encode()) > REMARK_BYTES_MAX):
-        raise refused("bad_value", f"remark must be text of at most {REMARK_BYTES_MAX} bytes")
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value.encode(errors="replace")) > REMARK_BYTES_MAX or CONTROL.search(value):
+        raise refused("bad_value", f"remark must be text of at most {REMARK_BYTES_MAX} bytes in one line")
     return value
 
 
@@ -211,4 +281,6 @@ def canonical(order: Order, *, decision: str, serial: int) -> dict[str, Any]:
     }
     if order.price is not None:
         c2s["price"] = float(order.price)
+    if order.aux_price is not None:
+        c2s["aux_price"] = float(order.aux_price)
     return {"c2s": c2s}

@@ -14,7 +14,16 @@ from access import Key
 from orders import Environment, Market, Order
 from refusals import Reason
 
-ZONES: Final = {Market.HK: ZoneInfo("Asia/Hong_Kong"), Market.US: ZoneInfo("America/New_York")}
+ZONES: Final = {
+    Market.HK: ZoneInfo("Asia/Hong_Kong"),
+    Market.US: ZoneInfo("America/New_York"),
+    Market.CN: ZoneInfo("Asia/Shanghai"),
+    Market.SG: ZoneInfo("Asia/Singapore"),
+    Market.JP: ZoneInfo("Asia/Tokyo"),
+    Market.AU: ZoneInfo("Australia/Sydney"),
+    Market.MY: ZoneInfo("Asia/Kuala_Lumpur"),
+    Market.CA: ZoneInfo("America/Toronto"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,27 @@ STATUS: Final = {
 BAD_REQUEST: Final = frozenset(
     {"bad_json", "duplicate_key", "unknown_field", "missing_field", "bad_number", "bad_value"}
 )
+# Which reason gives status and code where there are several; the others follow as they were found.
+PRECEDENCE: Final = {
+    code: place
+    for place, code in enumerate(
+        (
+            "market",
+            "symbol",
+            "side",
+            "order_type",
+            "time_in_force",
+            "hours",
+            "max_order_qty",
+            "no_policy",
+            "max_order_value",
+            "duplicate_order",
+            "orders_per_day",
+            "daily_value",
+            "rate",
+        )
+    )
+}
 
 
 class Reason(NamedTuple):
@@ -66,6 +87,11 @@ class Refused(Exception):
                 "reasons": [reason._asdict() for reason in self.reasons],
             },
         }
+
+
+def in_order(reasons: list[Reason]) -> list[Reason]:
+    """The reasons of an order with the primary one first."""
+    return sorted(reasons, key=lambda reason: PRECEDENCE[reason.code])
 
 
 def refused(code: str, message: str) -> Refused:

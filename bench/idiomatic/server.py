@@ -19,7 +19,7 @@ from orders import READ_NAMES, Order, canonical, order_of, parsed
 from policy import Asked, Policy, violations
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from reference import Reference
-from refusals import Refused, refused
+from refusals import Refused, in_order, refused
 
 BUCKETS: Final = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 REQUESTS: Final = Counter("proxy_requests_total", "Requests.", ["endpoint", "outcome"])
@@ -197,6 +197,7 @@ class Proxy:
         now, counters = time.monotonic(), self.limits.counters(asked)
         reasons = [*violations(self.policy, asked), *self.limits.violations(asked, counters, now)]
         if reasons:
+            reasons = in_order(reasons)
             told = [reason._asdict() for reason in reasons]
             self.write(asked, request, outcome="refuse", code=reasons[0].code, reasons=told)
             raise Refused(*reasons)
