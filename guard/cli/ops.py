@@ -35,6 +35,7 @@ _RENEWED: Final = (
     "there too (see /readyz); SIGHUP reloads keys and policies as well"
 )
 _LOOK: Final = "is it running, and there? ({} host:port, https://host:port or unix:PATH; --config names both)"
+_NO_TLS: Final = "WRONG_VERSION_NUMBER"  # what OpenSSL makes of an answer in plain text
 _SCOPES: Final = {
     "/admin/policy": "guard:policy",
     "/admin/keys": "guard:policy",
@@ -167,8 +168,9 @@ def ask(
             try:
                 connection.connect()
             except OSError as error:
+                what = "no TLS is spoken there" if getattr(error, "reason", "") == _NO_TLS else why(error)
                 raise NotSent(
-                    [f"{door.place}: the guard could not be asked: {why(error)}; {_LOOK.format(door.flag)}"]
+                    [f"{door.place}: the guard could not be asked: {what}; {_LOOK.format(door.flag)}"]
                 ) from error
             headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
             connection.request(method, path, body=body, headers=headers)
@@ -180,6 +182,11 @@ def ask(
         ) from error
     if told[0] == http.HTTPStatus.UNAUTHORIZED:
         typer.echo(f"guard: GUARD_KEY holds no key that the guard at {door.place} takes: guard keys list", err=True)
+    if told[0] == http.HTTPStatus.NOT_FOUND:
+        doors = "listen.ops: the operators' door" if door.flag == "--ops" else "listen.data: the callers' door"
+        typer.echo(
+            f"guard: what answers at {door.place} has no {path}; {door.flag} is the address of {doors}", err=True
+        )
     return told
 
 

@@ -201,6 +201,24 @@ async def test_me_finds_the_callers_door_by_the_operators(
     assert (await asyncio.to_thread(run, "me", "--ops", ops))[0] == 1
 
 
+async def test_the_other_door_is_told_for_what_it_is(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operators' address given for the callers', and the other way round, and TLS where there is none."""
+    monkeypatch.setenv("GUARD_KEY", key("bot"))
+    async with running(lay_out(tmp_path, record("bot"), policies={"desk.toml": DESK})) as guard:
+        data, ops = (f"127.0.0.1:{port}" for port in guard.ports)
+        wrong = [
+            (("me", "--data", ops), f"{ops} has no /guard/v1/me; --data is the address of listen.data"),
+            (
+                ("keys", "reload", "--ops", data),
+                f"{data} has no /admin/keys/reload; --ops is the address of listen.ops",
+            ),
+            (("keys", "reload", "--ops", f"https://{ops}"), f"https://{ops}: the guard could not be asked: no TLS is"),
+        ]
+        for words, told in wrong:
+            code, _, err = await asyncio.to_thread(run, *words)
+            assert (code, told in err) == (1, True), err
+
+
 @pytest.mark.parametrize("door", ["--ops", "--data"])
 @pytest.mark.parametrize("other", [b"<html>", b"{}", b'{"status": "ok"}', b'{"listen": "\xff"}'])
 async def test_me_says_so_where_something_else_answers(
