@@ -26,7 +26,7 @@ LAG: Final = timedelta(minutes=1)  # by which a list may be behind what it is as
 UNSEEN_AFTER: Final = timedelta(days=1)
 UNSEEN_TOLD: Final = 5
 OVER_AFTER: Final = timedelta(days=14)  # a day order can wait through a holiday; no market closes for so long
-RESTS_AFTER_US: Final = 5_000_000  # how long a disabled order has been shown so until it counts as one that rests
+RESTS_AFTER_US: Final = 60_000_000  # how long a disabled order has been shown so until it counts as one that rests
 _log = structlog.get_logger("guard")
 
 

@@ -12,7 +12,7 @@ from tests.support.stage import MODIFY, Stage, again, code_of, is_passed, stage
 LOOSE: Final = """
 [orders]
 max_value = "20000 HKD"
-duplicate_window_s = 60
+duplicate_window_s = 600
 per_day = 50
 [rates]
 new_orders = "50/60s"
@@ -23,8 +23,8 @@ ENABLE: Final[dict[str, Any]] = {"op": "ENABLE", "qty": None, "price": None}
 async def rested(scene: Stage, order_id_ex: str) -> None:
     """The order is disabled, and the guard has seen that it is."""
     assert is_passed(await scene.cancel(order_id_ex, op="DISABLE"))
-    for _ in range(3):
-        scene.clock.advance(s=6)
+    for _ in range(4):
+        scene.clock.advance(s=31)
         await scene.guard.reconciler.turn()
 
 
@@ -34,9 +34,9 @@ async def rested(scene: Stage, order_id_ex: str) -> None:
         ('max_value = "19999 HKD"', (403, "max_order_value")),
         ('max_value = "20000 HKD"\nsides = ["SELL"]', (403, "side")),
         ('max_value = "20000 HKD"\nper_day = 1', (403, "orders_per_day")),
-        ('max_value = "20000 HKD"\n[rates]\nnew_orders = "1/60s"', (429, "rate")),
+        ('max_value = "20000 HKD"\n[rates]\nnew_orders = "1/600s"', (429, "rate")),
         ('max_value = "20000 HKD"\n[hours]\nHK = ["03:00-03:01"]\n[instruments]\nmarkets = ["HK"]', (403, "hours")),
-        ('max_value = "20000 HKD"\nduplicate_window_s = 60', (409, "duplicate_order")),
+        ('max_value = "20000 HKD"\nduplicate_window_s = 600', (409, "duplicate_order")),
     ],
 )
 async def test_w05_enabling_is_judged_and_counted_as_a_new_order(
