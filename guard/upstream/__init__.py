@@ -5,10 +5,10 @@ the verdict `accepted | refused | unknown | not_sent`. Never: retry a trade, gue
 caller's credential, or read more than its bound. A daemon that keeps failing gets only cancels and single probes.
 
 `client` sends: through `circuit` and `pool` (whose turn it is, on which connection), with `head` for the request's
-bytes, on a `connection` whose answers `answer` reads. `origin` and `trust` say where the daemon is and how its
-certificate is checked. What answers mean, all pure: `verdict` for a trade, `orderlist` for its order lists, `reconcile`
-for what these prove of a step in doubt. `unlocked` and `otherports` watch the daemon for operators; `circuited` puts a
-daemon in memory behind circuits.
+bytes and `departures` for when they leave, on a `connection` whose answers `answer` reads. `origin` and `trust` say
+where the daemon is and how its certificate is checked. What answers mean, all pure: `verdict` for a trade, `orderlist`
+for its order lists, `reconcile` for what these prove of a step in doubt. `unlocked` and `otherports` watch the daemon
+for operators; `circuited` puts a daemon in memory behind circuits.
 """
 
 from guard.upstream.circuit import Circuits

@@ -5,9 +5,7 @@ no byte of the request can have left. Nothing is retried but what cannot have le
 closed, or, unless it is a trade, on a new one that closed. Redirects are answers, cookies are ignored. A cancelled
 `send` closes its connection.
 
-While other requests are under way, a request that is no cancel is written at the end of the loop's turn, trades first:
-each write wakes a waiting daemon, and writes made one right after another cost the wake-up once. In that step each is
-asked whether it may still leave, and nothing else runs before the first bytes are written. A cancel leaves at once.
+While other requests are under way, a request that is no cancel is written at the end of the loop's turn (`departures`).
 """
 
 import asyncio
@@ -25,6 +23,7 @@ from guard.upstream.answer import ByteBudget, ParsedAnswer
 from guard.upstream.circuit import Circuits, Pass
 from guard.upstream.circuited import WITHDRAWN, CircuitLog
 from guard.upstream.connection import UNSENT, DaemonConnection, Future, Waiter
+from guard.upstream.departures import Departures, leave_now
 from guard.upstream.head import Heads
 from guard.upstream.origin import brief
 from guard.upstream.pool import IdleConnections, RequestSlots, urgency_of
@@ -102,8 +101,7 @@ class Client:
         self._idle = IdleConnections(idle_max_s=link.idle_max_s)
         self._room = ByteBudget(max(ANSWERS_BYTES_MAX, link.answer_bytes_max))
         self._open: set[DaemonConnection] = set()
-        self._looked_at: list[tuple[DaemonConnection, Callable[[], bool]]] = []  # and leave before what need not be
-        self._leaving: list[DaemonConnection] = []
+        self._departures = Departures()
         self._come: list[_Trip] = []
         self._all_gone = asyncio.Event()
         self._is_closed = False
@@ -239,30 +237,10 @@ class Client:
                 if connection is not None:
                     connection.drop()  # it was found closed
         if request.is_cancel or self._slots.in_use == 1:
-            if request.may_leave is not None:
-                _look(connection, request.may_leave)
-            _leave_now(connection)
+            leave_now(connection, request.may_leave)
         else:
-            self._leave_later(connection, request)
+            self._departures.add(connection, request.may_leave)
         return connection
-
-    def _leave_later(self, connection: DaemonConnection, request: Outbound) -> None:
-        """Has the connection's request written at the end of this turn of the loop."""
-        if not (self._looked_at or self._leaving):
-            asyncio.get_running_loop().call_soon(self._leave)
-        if request.may_leave is None:
-            self._leaving.append(connection)
-        else:
-            self._looked_at.append((connection, request.may_leave))
-
-    def _leave(self) -> None:
-        """Writes what was kept for the end of this turn and may still leave: all are checked, then all are written."""
-        looked_at, leaving = self._looked_at, self._leaving
-        self._looked_at, self._leaving = [], []
-        for connection, may_leave in looked_at:
-            _look(connection, may_leave)
-        for connection in (*[connection for connection, _ in looked_at], *leaving):
-            _leave_now(connection)
 
     async def _in_turn(self, request: Outbound, data: bytes, deadline_s: float) -> Sent | Failure:
         """Sends it once it has a slot and a connection; or says why it was not sent, and holds neither."""
@@ -371,24 +349,3 @@ class Client:
 
 def _may_leave(request: Outbound) -> bool:
     return request.may_leave is None or request.may_leave()
-
-
-def _look(connection: DaemonConnection, may_leave: Callable[[], bool]) -> None:
-    """Keeps its request back if it may not leave by now."""
-    try:
-        if not may_leave():
-            connection.keep_back(WITHDRAWN)
-    except Exception:  # noqa: BLE001 - a bug of ours is one request's alone, and the others leave
-        _broken(connection)
-
-
-def _leave_now(connection: DaemonConnection) -> None:
-    try:
-        connection.leave()
-    except Exception:  # noqa: BLE001 - likewise
-        _broken(connection)
-
-
-def _broken(connection: DaemonConnection) -> None:
-    _log.exception("leaving_failed")
-    connection.drop()

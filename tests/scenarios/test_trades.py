@@ -363,7 +363,7 @@ async def test_nothing_leaves_that_was_cut_off(tmp_path: Path) -> None:
         await warm(scene, 2)
         client = client_of(scene)
         waiting = begun(scene.guard, *orders(2))
-        await until(lambda: client._looked_at)
+        await until(lambda: client._departures.asked)
         assert len(await scene.guard.supervisor.drain(0)) == 2
         await asyncio.sleep(0.05)
         assert len(scene.reached()) == 2
@@ -394,7 +394,7 @@ async def test_nothing_is_sent_anew_that_was_cut_off(tmp_path: Path) -> None:
         await warm(scene, 2)
         client = client_of(scene)
         _ = begun(scene.guard, *orders(2))
-        await until(lambda: client._looked_at)
+        await until(lambda: client._departures.asked)
         for connection in tuple(client._open):
             connection.eof_received()
         await scene.guard.supervisor.drain(0)

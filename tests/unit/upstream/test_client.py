@@ -408,7 +408,7 @@ async def test_what_finds_its_connection_closed_at_the_end_of_the_turn_goes_on_a
     async with warm(3) as (client, daemon):
         sending = [asyncio.ensure_future(client.send(READ)) for _ in range(3)]
         await asyncio.sleep(0)
-        client._leaving[0].eof_received()
+        client._departures.unasked[0].eof_received()
 
         assert all(isinstance(each, Answer) for each in await asyncio.gather(*sending))
         assert (client.dials_total, len(daemon.requests), client.in_flight) == (4, 6, 0)
