@@ -104,7 +104,7 @@ def outcome_of(effect: Effect, result: Answer | Failure, *, known_ids: Container
     """The outcome of a trade of this effect. `known_ids`: ids, as text, of orders that exist already."""
     if not isinstance(result, Answer):
         verdict = _UNKNOWN if result.is_sent else Verdict.NOT_SENT
-        return Outcome(verdict, message=redact(result.message), duration_us=result.duration_us)
+        return Outcome(verdict, message=result.message, duration_us=result.duration_us)  # the guard's own words
     envelope, status = _read(result.body), result.status
     said, s2c = envelope.get("ret_type"), envelope.get("s2c")
     ret_type = said if type(said) is int else None

@@ -259,6 +259,13 @@ def test_the_outcome_says_what_the_daemon_said() -> None:
     assert outcome_of(NEW, Failure("reset", "gone", is_sent=True, duration_us=9), known_ids=()).duration_us == 9
 
 
+def test_what_the_guard_itself_says_of_a_failure_keeps_its_numbers() -> None:
+    """Only the daemon's words are masked: whoever is paged must read which bound an answer was above."""
+    said = "the daemon's answer is larger than 33554432 bytes"
+
+    assert outcome_of(NEW, Failure("too_large", said, is_sent=True), known_ids=()).message == said
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
