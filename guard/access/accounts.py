@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
+from guard.access.cutting import ENVELOPE
 from guard.codes import Code
 from guard.terms import (
     Account,
@@ -155,25 +156,25 @@ def cut_account_list(body: bytes, visible: frozenset[Account]) -> bytes | Refusa
     """An account list of the daemon's without the rows that are not in `visible`.
 
     Every value that stays is the daemon's own bytes: 64-bit ids and decimals never pass through a number. A row that
-    does not say which account it is goes too; what is no JSON object is refused as `daemon_bad_answer`. An answer
-    without a list (an error of the daemon's) loses nothing.
+    does not say which account it is goes too, as does every member that nobody knows: a newer daemon may tell accounts
+    there. What is no JSON object is refused as `daemon_bad_answer`. An answer without a list (an error of the
+    daemon's) keeps its words.
     """
     try:
         answer = msgspec.json.decode(body, type=dict[str, Raw])
         inner = msgspec.json.decode(answer.get("s2c", _NULL), type=dict[str, Raw] | None)
-        cut = _cut(answer, visible)
-        if inner is not None:
-            cut["s2c"] = Raw(msgspec.json.encode(_cut(inner, visible)))
+        cut = {name: value for name, value in answer.items() if name in ENVELOPE} | _lists(answer, visible)
+        if "s2c" in answer:
+            cut["s2c"] = _NULL if inner is None else Raw(msgspec.json.encode(_lists(inner, visible)))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return refuse(Code.DAEMON_BAD_ANSWER, "the daemon's account list could not be read")
     return msgspec.json.encode(cut)
 
 
-def _cut(members: dict[str, Raw], visible: frozenset[Account]) -> dict[str, Raw]:
-    """The members with every account list cut, in whichever spelling it comes."""
+def _lists(members: dict[str, Raw], visible: frozenset[Account]) -> dict[str, Raw]:
+    """Every account list among the members, in whichever spelling it comes, cut."""
     return {
-        name: _cut_rows(value, visible) if name.replace("_", "").lower() == "acclist" else value
-        for name, value in members.items()
+        name: _cut_rows(value, visible) for name, value in members.items() if name.replace("_", "").lower() == "acclist"
     }
 
 

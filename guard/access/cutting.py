@@ -16,7 +16,7 @@ from guard.codes import Code
 from guard.terms import OrderNames, Refusal, refuse
 
 _NULL: Final = Raw(b"null")
-_ENVELOPE: Final = frozenset({"ret_type", "ret_msg", "err_code", "error"})
+ENVELOPE: Final = frozenset({"ret_type", "ret_msg", "err_code", "error"})
 _FAULTS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _UNREADABLE: Final = refuse(Code.DAEMON_BAD_ANSWER, "the daemon's answer could not be cut to what this key may see")
 
@@ -42,7 +42,7 @@ def cut_rows(body: bytes, rows: str, *, is_shown: Callable[[OrderNames], bool]) 
         listed = msgspec.json.decode((inner or {}).get(rows, _NULL), type=list[Raw] | None)
     except _FAULTS:
         return _UNREADABLE
-    kept = {name: value for name, value in answer.items() if name in _ENVELOPE}
+    kept = {name: value for name, value in answer.items() if name in ENVELOPE}
     shown = [row for row in listed or () if _is_shown(bytes(row), is_shown)]
     if inner is not None:
         told = {name: value for name, value in inner.items() if name == "header"}
@@ -62,7 +62,7 @@ def cut_members(body: bytes, members: Mapping[str, AbstractSet[str]]) -> Cut | R
         told = {name: _plain(value, members[name]) for name, value in (inner or answer).items() if name in members}
     except _FAULTS:
         return _UNREADABLE
-    kept: dict[str, object] = {name: value for name, value in answer.items() if name in _ENVELOPE}
+    kept: dict[str, object] = {name: value for name, value in answer.items() if name in ENVELOPE}
     if inner is not None:
         kept["s2c"] = told
     else:
@@ -107,7 +107,7 @@ def cut_lines(body: bytes, *, is_held: Callable[[int, str, int], bool]) -> Cut |
                 lines.security_list = [row for row in lines.security_list if _is_line(row, lines.sub_type, is_held)]
     except _FAULTS:
         return _UNREADABLE
-    kept: dict[str, object] = {name: value for name, value in answer.items() if name in _ENVELOPE}
+    kept: dict[str, object] = {name: value for name, value in answer.items() if name in ENVELOPE}
     return Cut(msgspec.json.encode(kept | ({"s2c": told} if "s2c" in answer else {})))
 
 
