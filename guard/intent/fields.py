@@ -51,6 +51,11 @@ class Fields:
         """Nothing was found wrong so far."""
         return not self._reasons
 
+    @property
+    def faults(self) -> int:
+        """How many things were found wrong so far."""
+        return len(self._reasons)
+
     def has(self, path: str) -> bool:
         """The body has the field, right or wrong."""
         return path in self._values
