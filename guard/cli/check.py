@@ -19,6 +19,7 @@ from guard.access import Keyring, keyfile
 from guard.access.records import keyring as keyring_of
 from guard.activeconfig import build_policies
 from guard.admin.weakened import weakened
+from guard.certificate import certificate_of
 from guard.cli import flags
 from guard.cli.probe import ProbeFinding, ask_daemon, told_as_json
 from guard.cli.serve import unusable
@@ -116,7 +117,7 @@ def _files(settings: Settings, daemon_keys: Path | None) -> list[ProbeFinding]:
         found.append(ProbeFinding("ok", f"{settings.keys.file}: {_count(len(keyring.records), 'key')}"))
         if daemon_keys is not None:
             found.append(_shared(daemon_keys, frozenset(keyring.by_digest)))
-    return [*found, *_policies(settings, keyring), *_state(settings), *_secrets(settings)]
+    return [*found, *_policies(settings, keyring), *_state(settings), *_secrets(settings), *_certificate(settings)]
 
 
 def _policies(settings: Settings, keyring: Keyring | None) -> list[ProbeFinding]:
@@ -166,6 +167,17 @@ def _secrets(settings: Settings) -> list[ProbeFinding]:
         if path is not None and path.is_file() and path.stat().st_mode & _ANYBODY:
             found.append(ProbeFinding("weak", f"{name}: everybody on this machine may read it: chmod 600 {path}"))
     return found
+
+
+def _certificate(settings: Settings) -> list[ProbeFinding]:
+    try:
+        found = certificate_of(settings)
+    except SettingsFault:
+        return []  # told already, with everything else that a start needs
+    if found is None:
+        return []
+    weak = [ProbeFinding("weak", sentence) for sentence in found.concerns()]
+    return weak or [ProbeFinding("ok", f"listen.tls_cert: valid until {found.not_after:%Y-%m-%dT%H:%M:%SZ}")]
 
 
 def _shared(path: Path, digests: frozenset[bytes]) -> ProbeFinding:

@@ -11,14 +11,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from guard.clock import SystemClock
 
 
-def write_pair(folder: Path, *, serial: int = 1) -> tuple[Path, Path]:
-    """`cert.pem` and `key.pem` in the folder, valid this day."""
+def write_pair(folder: Path, *, serial: int = 1, days: tuple[int, int] = (-1, 1)) -> tuple[Path, Path]:
+    """`cert.pem` and `key.pem` in the folder, valid from so many days from now until so many: this day."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     today = SystemClock().wall()
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key())
-    builder = builder.serial_number(serial).not_valid_before(today - timedelta(days=1))
-    builder = builder.not_valid_after(today + timedelta(days=1))
+    builder = builder.serial_number(serial).not_valid_before(today + timedelta(days=days[0]))
+    builder = builder.not_valid_after(today + timedelta(days=days[1]))
     builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     certificate, key = folder / "cert.pem", folder / "key.pem"

@@ -4,12 +4,16 @@ import asyncio
 import json
 import os
 import ssl
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
 from guard.certificate import Certificate
+from guard.cli.main import app
+from guard.cli.running import run
+from guard.clock import SystemClock
 from guard.errors import SettingsFault
 from tests.support.guards import lay_out, operate_tls, running
 from tests.support.tls import write_pair
@@ -66,6 +70,54 @@ async def test_a_pair_that_does_not_fit_leaves_the_old_one_in_use_and_is_told(tm
         _, metrics = await operate_tls(guard, "/metrics")
         line = next(row for row in str(metrics).splitlines() if row.startswith("guard_tls_not_after"))
         assert float(line.split()[1]) == ends
+
+
+def test_a_certificate_that_callers_refuse_takes_no_valid_ones_place(tmp_path: Path) -> None:
+    """An ended one, put there by mistake, is told and not used; one that has not begun is, once it has."""
+    pair = write_pair(tmp_path, days=(-1, 5))
+    today = now = SystemClock().wall()
+    certificate = Certificate(*pair, now=lambda: now)
+    first = certificate.not_after
+    for days, why in (((-9, -2), "ended at"), ((2, 9), "begins at")):
+        write_pair(tmp_path, days=days)
+        certificate.look()
+        assert certificate.not_after == first
+        (told,) = certificate.concerns()
+        assert f"cert.pem {why} " in told
+        assert "the old one is in use until" in told
+
+    now = today + timedelta(days=3)
+    certificate.look()
+    assert certificate.not_after > first
+    assert certificate.concerns() == ()
+
+
+def test_a_certificate_that_ends_while_it_is_in_use_is_told(tmp_path: Path) -> None:
+    """Nothing else says why callers are gone; and any other takes its place."""
+    pair = write_pair(tmp_path, days=(-2, 1))
+    today = now = SystemClock().wall()
+    certificate = Certificate(*pair, now=lambda: now)
+    assert certificate.concerns() == ()
+
+    now = today + timedelta(days=1)
+    (told,) = certificate.concerns()
+    assert "ended at" in told
+    assert told.endswith("callers that verify it cannot connect, not for cancels either")
+    before = certificate.not_after
+    write_pair(tmp_path, days=(-3, -1))
+    certificate.look()
+    assert certificate.not_after < before
+
+
+def test_check_tells_how_long_the_certificate_is_valid(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """An ended one is weak, since a guard starts with it; a valid one is told with its end."""
+    for days, told in (
+        ((-1, 1), "   ok  listen.tls_cert: valid until 20"),
+        ((-3, -1), " weak  certificate: listen.tls_cert: "),
+    ):
+        write_pair(tmp_path, days=days)
+        _ = run(app, ["check", "--config", str(lay_out(tmp_path, toml=TLS))])
+        assert told in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["cert.pem", "key.pem"])
