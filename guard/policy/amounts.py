@@ -104,14 +104,17 @@ class MoneyCaps(Struct, frozen=True):
         cap = self.by_currency.get(money.currency, self.in_each)
         return cap is not None and fits(money.amount, cap)
 
-    def meet(self, money: Money, *, wall: datetime) -> tuple[MetCap, ...] | Missing:
-        """Every cap that the amount has to meet: that in its own currency, else all that it can be converted into."""
+    def meet(self, money: Money, *, wall: datetime, at_any_age: bool = False) -> tuple[MetCap, ...] | Missing:
+        """Every cap that the amount has to meet: that in its own currency, else all that it can be converted into.
+
+        `at_any_age`: also at rates that are too old for all but an exit.
+        """
         own = self.by_currency.get(money.currency, self.in_each)
         if own is not None:
             return (MetCap(own, money, money, self.tag_of(money.currency)),)
         found: list[MetCap] = []
         for currency, cap in self.by_currency.items():
-            conversion = None if self.fx is None else self.fx.convert(money, currency, wall=wall)
+            conversion = None if self.fx is None else self.fx.convert(money, currency, wall=wall, at_any_age=at_any_age)
             if isinstance(conversion, Missing):
                 return conversion
             if conversion is not None and self.fx is not None:
@@ -126,9 +129,9 @@ class MoneyCaps(Struct, frozen=True):
         )
         return Missing(Code.FX_UNAVAILABLE, message)
 
-    def conversions(self, money: Money, *, wall: datetime) -> tuple[Conversion, ...]:
+    def conversions(self, money: Money, *, wall: datetime, at_any_age: bool = False) -> tuple[Conversion, ...]:
         """The conversions that meeting these caps takes."""
-        met = () if self.fx is None else self.meet(money, wall=wall)
+        met = () if self.fx is None else self.meet(money, wall=wall, at_any_age=at_any_age)
         return () if isinstance(met, Missing) else tuple(m.conversion for m in met if m.conversion is not None)
 
 

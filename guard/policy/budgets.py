@@ -78,7 +78,7 @@ class MoneyBudget(OrderRule, frozen=True):
         if isinstance(worth, Missing):
             is_excused = proposal.is_reducing and worth.code in UNPRICED
             return None if is_excused else self.reason(worth.code, worth.message)
-        met = self.caps.meet(worth.value, wall=proposal.wall)
+        met = self.caps.meet(worth.value, wall=proposal.wall, at_any_age=proposal.is_reducing)
         if isinstance(met, Missing):
             numbers = {"observed": plain(worth.value.amount), "unit": worth.value.currency}
             return None if proposal.is_reducing else self.reason(met.code, met.message, **numbers)
@@ -118,7 +118,9 @@ class MoneyBudget(OrderRule, frozen=True):
 
     def _met(self, proposal: Proposal) -> tuple[MetCap, ...]:
         worth = proposal.worth
-        met = worth if isinstance(worth, Missing) else self.caps.meet(worth.value, wall=proposal.wall)
+        if isinstance(worth, Missing):
+            return ()
+        met = self.caps.meet(worth.value, wall=proposal.wall, at_any_age=proposal.is_reducing)
         return () if isinstance(met, Missing) else met
 
     def conversions(self, proposal: Proposal) -> tuple[Conversion, ...]:

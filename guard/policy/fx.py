@@ -40,12 +40,17 @@ class Fx(Struct, frozen=True):
     max_age_days: int = MAX_AGE_DAYS
     buffer_percent: Decimal = Decimal(0)
 
-    def convert(self, money: Money, currency: str, *, wall: datetime) -> Conversion | Missing | None:
-        """The amount in `currency`, or why the table is not to be believed; None where it does not join the two."""
+    def convert(
+        self, money: Money, currency: str, *, wall: datetime, at_any_age: bool = False
+    ) -> Conversion | Missing | None:
+        """The amount in `currency`, or why the table is not to be believed; None where it does not join the two.
+
+        `at_any_age`: the last rates that were given are believed, as for an order that only reduces a position.
+        """
         leg = self.legs.get((money.currency, currency))
         if leg is None:
             return None
-        why = disbelieved(self.as_of, self.max_age_days, wall=wall)
+        why = "" if at_any_age else disbelieved(self.as_of, self.max_age_days, wall=wall)
         if why:
             message = (
                 f"the exchange rates of {self.as_of} are {why}; at most {self.max_age_days} days (fx.max_age_days): "

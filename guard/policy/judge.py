@@ -38,7 +38,7 @@ from guard.terms import (
     World,
 )
 
-RULES_VERSION: Final = 11  # raised whenever the same order could be judged otherwise: a replay tells such records apart
+RULES_VERSION: Final = 12  # raised whenever the same order could be judged otherwise: a replay tells such records apart
 _NONE: Final = Decimal(0)
 _NO_COVER: Final = Reason(
     Code.NO_POLICY,

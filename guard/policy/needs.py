@@ -24,6 +24,7 @@ from guard.terms import PRICELESS, Needs, PlaceOrder, Reason, Side
 
 # What an order that only reduces a fresh position is not refused for.
 EXCUSED: Final = frozenset({Code.DAILY_VALUE, Code.OPEN_VALUE, Code.OPEN_ORDERS, *UNPRICED})
+_MAY_BE_EXCUSED: Final = EXCUSED | {Code.FX_UNAVAILABLE}  # an exit is converted at old rates, but not at none
 
 
 class Wants(Struct, frozen=True):
@@ -81,5 +82,5 @@ def needs_of(wants: Wants, order: PlaceOrder, *, price_age_max_ms: int = PRICE_A
 
 
 def excusable(reasons: Sequence[Reason]) -> bool:
-    """Nothing stands against the order but what one that only reduces a position is excused from."""
-    return bool(reasons) and all(reason.code in EXCUSED for reason in reasons)
+    """Nothing stands against the order but what one that only reduces a position may be excused from."""
+    return bool(reasons) and all(reason.code in _MAY_BE_EXCUSED for reason in reasons)

@@ -107,7 +107,7 @@ class MaxValue(OrderRule, frozen=True):
             return None
         if isinstance(worth, Missing):
             return self.reason(worth.code, worth.message)
-        met = self.caps.meet(worth, wall=proposal.wall)
+        met = self.caps.meet(worth, wall=proposal.wall, at_any_age=proposal.is_reducing)
         if isinstance(met, Missing):
             return self.reason(met.code, met.message, observed=plain(worth.amount), unit=worth.currency)
         for one in met:
@@ -131,7 +131,9 @@ class MaxValue(OrderRule, frozen=True):
     def conversions(self, proposal: Proposal) -> tuple[Conversion, ...]:
         """The exchange rates that the order met."""
         worth = self.measured(proposal)
-        return self.caps.conversions(worth, wall=proposal.wall) if isinstance(worth, Money) else ()
+        if not isinstance(worth, Money):
+            return ()
+        return self.caps.conversions(worth, wall=proposal.wall, at_any_age=proposal.is_reducing)
 
     def _above(self, proposal: Proposal, met: MetCap) -> Reason:
         observed, limit, unit = plain(met.value.amount), plain(met.cap), met.value.currency

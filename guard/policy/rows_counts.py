@@ -241,7 +241,8 @@ FX_ROWS: Final = (
     ),
     RuleRow(
         path="fx.max_age_days",
-        says="For how many days after `as_of` the rates may be used.",
+        says="For how many days after `as_of` the rates may be used. An order that only reduces a position is converted"
+        " at older ones, too.",
         order="cap",
         example="max_age_days = 5",
         unit="days",

@@ -49,7 +49,7 @@ class Proposal(Request, frozen=True, gc=False):
 
     @property
     def is_reducing(self) -> bool:
-        """The order only makes a fresh position smaller: no budget and no missing price stops it."""
+        """The order only makes a fresh position smaller: no budget, missing price or old rate stops it."""
         return 0 < self.order.qty <= self.reducible
 
 

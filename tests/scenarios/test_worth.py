@@ -335,6 +335,22 @@ async def test_w08_an_order_meets_a_limit_in_another_currency(tmp_path: Path) ->
         assert code_of(await scene.place(qty=100, price=200)) == (503, "fx_unavailable")
 
 
+async def test_an_exit_is_not_stopped_by_rates_that_have_become_old(tmp_path: Path) -> None:
+    """The position is asked for, and it counts at the last rates; what adds risk waits for new ones."""
+    rules = (
+        '[orders]\nmax_value = "12000 USD"\n[budgets]\ndaily_value = "1 USD"\n[fx]\nUSDHKD = "8"\nas_of = 2020-01-01'
+    )
+    async with stage(tmp_path, policies=rules) as scene:
+        scene.hold(200)
+        assert code_of(await scene.sell(300)) == (503, "fx_unavailable")
+        passed = await scene.sell(200)
+        assert is_passed(passed)
+        assert scene.held() == 10_000
+        (met,) = (await scene.decision(passed))["valuation"]["fx"]
+        assert (met["rate"], met["as_of"]) == ("USDHKD 8", "2020-01-01")
+        assert code_of(await scene.place(qty=100, price=1)) == (503, "fx_unavailable")
+
+
 @pytest.mark.parametrize(
     ("rates", "what_to_add"),
     [

@@ -7,7 +7,7 @@ import pytest
 
 from guard.codes import Code
 from guard.policy import exits_claim, exits_of, reducible
-from guard.terms import Claim, Missing, OrderType, Side
+from guard.terms import Claim, Missing, OrderType, Side, Valuation
 from tests.support.policy import PAPER, REAL, Book, asked, codes, order, policies
 from tests.support.worlds import NOT_ASKED, position, quote, world
 
@@ -147,6 +147,24 @@ def test_an_exit_in_a_currency_without_a_rate_meets_max_value_only() -> None:
 
     assert not codes(asked('[budgets]\ndaily_value = "1 HKD"', sale, world=held))
     assert codes(asked('[orders]\nmax_value = "1 HKD"', sale, world=held)) == [Code.FX_UNAVAILABLE]
+
+
+@pytest.mark.parametrize("as_of", ["2020-01-01", "2030-01-01"])
+def test_an_exit_is_converted_at_the_last_rate_however_old(as_of: str) -> None:
+    """No rate that has become old stops it: it counts at that rate, and the largest value binds it there."""
+    value, budget = '[orders]\nmax_value = "1000 USD"\n', '[budgets]\ndaily_value = "0 USD"\n'
+    rates = f'[fx]\nUSDHKD = "8"\nas_of = {as_of}\nbuffer_percent = 10'
+    rules = value + budget + rates
+    sale, held = order("100", "70", side=Side.SELL), world(position=position("200"))
+    assert codes(asked(rules, sale)) == [Code.FX_UNAVAILABLE] * 2
+    found = asked(rules, sale, world=held)
+    assert not found.reasons
+    ((kind, amount, cap),) = [(claim.kind, claim.amount, claim.cap) for claim in found.claims]
+    assert (kind, amount, cap) == ("spend", 9_625_000, None)
+    for worth in (asked(limits + rates, sale, world=held).worth for limits in (value, budget)):
+        assert isinstance(worth, Valuation)
+        assert [(one.as_of.isoformat(), one.rate) for one in worth.fx] == [(as_of, "USDHKD 8")]
+    assert codes(asked(rules, order("200", "70", side=Side.SELL), world=held)) == [Code.MAX_ORDER_VALUE]
 
 
 def test_an_exit_that_no_counter_can_hold_is_refused() -> None:
