@@ -182,6 +182,18 @@ async def test_locked_leaves_nothing_but_cancels(tmp_path: Path) -> None:
         assert (await scene.ask("/guard/v1/me")).status == 200
 
 
+async def test_a_state_narrowed_to_markets_binds_orders_alone(tmp_path: Path) -> None:
+    """A read is of no one market, so also under `locked` it passes, while no order of the market does."""
+    async with stage(tmp_path) as scene:
+        mine = await scene.placed()
+        await scene.set_state("locked", markets=("HK",))
+        for path, body in ((QUOTE, TENCENT), ("/api/funds", account()), ("/api/orders", account())):
+            assert is_passed(await scene.ask(path, body))
+        assert code_of(await scene.place()) == code_of(await scene.modify(mine, price=190)) == (423, "halted")
+        assert is_passed(await scene.place(market="US", code="AAPL", price=100, qty=1))
+        assert is_passed(await scene.cancel(mine))
+
+
 async def test_b01_paths_and_methods_that_do_not_exist_reach_nobody(tmp_path: Path) -> None:
     """Only the 68 calls of the catalogue exist, by exact method and exact path."""
     async with stage(tmp_path) as scene:
