@@ -103,7 +103,7 @@ def search_record(
     if as_json:
         for record in found.records:  # one after the other: a whole year fits no memory
             _write(record.line.raw)
-    else:
+    elif found.total:
         _print(found.records)
     if not found.total:
         typer.echo("no record matches", err=True)
