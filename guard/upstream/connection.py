@@ -183,7 +183,6 @@ class DaemonConnection(asyncio.Protocol):
         self._reader.let_go()
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
         if self._transport is not None:
             self._transport.abort()
         waiter, self._waiter = self._waiter, None

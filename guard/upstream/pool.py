@@ -159,7 +159,7 @@ class RequestSlots:
 
     def _withdraw(self, waiter: SlotWaiter, line: WaitQueue, owner: str) -> None:
         # The slot may have been given in the very turn in which its owner gave up.
-        if waiter.done() and not waiter.cancelled() and waiter.result():
+        if not waiter.cancelled() and waiter.result():
             self.give_back()
         else:
             line.remove(waiter, owner)

@@ -130,9 +130,27 @@ async def test_a_closed_pool_gives_no_slots() -> None:
     await turns()
     slots.close()
 
+    slots.give_back()
+
+    assert not slots.take_now(CANCEL)
     for refused in (await waiting, await slots.take(CANCEL, deadline_s=later())):
         assert refused is not None
         assert (refused.kind, refused.is_sent) == ("held", False)
+    assert slots.in_use == 0
+
+
+async def test_someone_who_left_as_he_was_turned_away_gives_nothing_back() -> None:
+    """He had no slot: one more would be under way than may be."""
+    slots = RequestSlots(slots_max=1, waiters_max=10)
+    assert await slots.take(OTHER, deadline_s=later()) is None
+    waiting = take(slots, TRADE)
+    await turns()
+
+    slots.close()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+    assert slots.in_use == 1
 
 
 async def test_owners_take_turns() -> None:
@@ -273,7 +291,9 @@ async def test_a_trade_takes_no_connection_that_was_idle_for_two_seconds() -> No
 
 
 async def test_idle_connections_are_dropped_when_their_time_is_over() -> None:
-    """One timer, oldest first, until none is left."""
+    """One timer, oldest first, until none is left, and then none; the next one has a timer again."""
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
     idle = IdleConnections(idle_max_s=0.02)
     first = put(idle)
     await asyncio.sleep(0.01)
@@ -284,6 +304,10 @@ async def test_idle_connections_are_dropped_when_their_time_is_over() -> None:
     assert not first.is_open
     assert not second.is_open
     assert len(idle) == 0
+    third = put(idle)
+    await asyncio.sleep(0.05)
+    assert not third.is_open
+    assert faults == []
 
 
 async def test_closing_and_forgetting_leave_nothing_behind() -> None:
