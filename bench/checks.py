@@ -5,29 +5,33 @@ A fast proxy that lets everything through, or that forgets to write, would win e
 
 import json
 import subprocess
+from collections.abc import Iterator
 from hashlib import sha256
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final
 
 import asks
-from contestants import BIN, Server, ask, post
+import daemon
+import msgspec
+import tokens
+from contestants import BIN, Server, ask, post, posted
 from forwarders import FORWARDERS
 from machine import Unfit
 
 SERIAL_FIRST: Final = 9_000_000_000  # far from the caller's own
-PLACED: Final = 2
-REFUSED: Final = 1
+PLACED: Final = 2  # and one more by a token
 WITHOUT_POLICY: Final = frozenset({"direct", "nginx", "envoy", "bare", *FORWARDERS})
 WITHOUT_RULES: Final = ("floor", "floor-unsynced")  # orders alone: the key, one limit, a record of them
+WITHOUT_TOKENS: Final = frozenset({*WITHOUT_POLICY, *WITHOUT_RULES, "nginx-lua", "nginx-lua-unsynced"})
 
 
 def answers(servers: list[Server]) -> None:
     """Every contestant answers a quote and an order as the daemon does; who has a policy refuses what breaks it.
 
-    The floor has a part of one, and is asked for that part.
+    The floor has a part of one, and is asked for that part. Who knows tokens takes a good one and no other.
 
-    Each has then placed `PLACED` orders and refused `REFUSED`. Raises `Unfit` with what was answered instead.
+    Each was then asked what `asked` says. Raises `Unfit` with what was answered instead.
     """
     for number, server in enumerate(servers):
         serial = SERIAL_FIRST + number * 10
@@ -50,6 +54,32 @@ def answers(servers: list[Server]) -> None:
             _expect(server, f"an order with {what}", given, status=status, has=code)
         stranger = ask(server.port, "quote", serial=serial + 2, bearer=asks.STRANGER)
         _expect(server, "a quote with a wrong key", stranger, status=401, has="unauthenticated")
+        if server.name not in WITHOUT_TOKENS:
+            _tokens(server, serial + PLACED + 1)
+
+
+def asked(name: str) -> dict[str, int]:
+    """How many orders a contestant of this name has placed and refused once its answers were checked."""
+    return {
+        "order": PLACED + (name not in WITHOUT_TOKENS),
+        "refused": int(name not in WITHOUT_POLICY),
+    }
+
+
+def _tokens(server: Server, serial: int) -> None:
+    [good] = tokens.bearers(1)
+    _expect(server, "an order by a token", ask(server.port, "order", serial=serial, bearer=good), status=200, has="_ex")
+    for what, bearer in tokens.bad().items():
+        given = ask(server.port, "order", serial=serial + 1, bearer=bearer)
+        _expect(server, f"an order by {what}", given, status=401, has="unauthenticated")
+
+
+def histories(servers: list[Server]) -> None:
+    """Everyone who is asked for the long answer gives the daemon's own, to the byte. Raises `Unfit` otherwise."""
+    for server in servers:
+        raw = posted(server.port, asks.HISTORY.path, asks.HISTORY.render(0), bearer=asks.plaintext(0))
+        if raw != (200, daemon.HISTORY_BODY):
+            raise Unfit(f"{server.name}: the long answer is {raw[0]} with {len(raw[1])} bytes, not the daemon's own")
 
 
 def _order_id(server: Server, serial: int) -> object:
@@ -64,9 +94,9 @@ def _expect(server: Server, what: str, given: tuple[int, object], *, status: int
         raise Unfit(f"{server.name}: {what} must be answered {status} {has}, and was: {given[0]} {given[1]}")
 
 
-def placed_at(daemon: Server) -> int:
+def placed_at(behind: Server) -> int:
     """How many orders the daemon has placed since it started."""
-    connection = HTTPConnection("127.0.0.1", daemon.port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", behind.port, timeout=10)
     try:
         connection.request("GET", "/bench/placed")
         return int(json.loads(connection.getresponse().read())["placed"])
@@ -83,25 +113,50 @@ def verified(state: Path) -> str:
     return done.stdout.strip()
 
 
-def record_holds(state: Path, *, sent: dict[str, int]) -> dict[str, int]:
-    """Every order that was sent is in the guard's record as allowed and accepted, every refused one as refused."""
-    found = {"allowed": 0, "accepted": 0, "refused": 0}
-    for path in sorted((state / "journal").glob("*.jsonl")):
-        with path.open() as lines:
-            for line in lines:
-                _count(json.loads(line), found)
+def sockets_recorded(state: Path, *, opened: int) -> None:
+    """Every socket that was opened is in the guard's record as allowed. Raises `Unfit` otherwise."""
+    found = sum(line.endpoint == "/ws" and line.outcome == "allow" for line in _lines(state))
+    if found != opened:
+        raise Unfit(f"the guard's record holds {found} sockets, and {opened} were opened")
+
+
+class _Line(msgspec.Struct):
+    """What is looked at of a record."""
+
+    type: str
+    endpoint: str = ""
+    outcome: str = ""
+    code: str | None = None
+    verdict: str = ""
+
+
+def record_holds(state: Path, *, sent: dict[str, int], laid: int = 0) -> dict[str, int]:
+    """Every order that was sent is in the guard's record as allowed and accepted, every refused one as refused.
+
+    `laid`: how many orders were in the record before, which are not told.
+    """
+    found = {"allowed": -laid, "accepted": -laid, "refused": 0}
+    for line in _lines(state):
+        _count(line, found)
     expected = {"allowed": sent["order"], "accepted": sent["order"], "refused": sent["refused"]}
     if found != expected:
         raise Unfit(f"the guard's record holds {found}, and sent were {expected}")
     return found
 
 
-def _count(record: dict[str, Any], found: dict[str, int]) -> None:
-    if record["type"] == "outcome":
-        found["accepted"] += record["verdict"] == "accepted"
-    elif record["type"] == "decision" and record["endpoint"] == asks.ORDER.path:
-        found["allowed"] += record["outcome"] == "allow"
-        found["refused"] += record["code"] == "max_order_value"
+def _lines(state: Path) -> Iterator[_Line]:
+    decoder = msgspec.json.Decoder(_Line)
+    for path in sorted((state / "journal").glob("*.jsonl")):
+        with path.open("rb") as lines:
+            yield from map(decoder.decode, lines)
+
+
+def _count(record: _Line, found: dict[str, int]) -> None:
+    if record.type == "outcome":
+        found["accepted"] += record.verdict == "accepted"
+    elif record.type == "decision" and record.endpoint == asks.ORDER.path:
+        found["allowed"] += record.outcome == "allow"
+        found["refused"] += record.code == "max_order_value"
 
 
 def audit_holds(path: Path, *, sent: dict[str, int]) -> dict[str, int]:

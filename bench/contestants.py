@@ -4,7 +4,6 @@ Everything that they write lies in one folder. On two cores or more the contesta
 works at a time; daemon and caller share another.
 """
 
-import hashlib
 import json
 import socket
 import subprocess
@@ -19,7 +18,6 @@ from typing import Final, NamedTuple
 import asks
 import machine
 import msgspec
-import past
 import tokens
 from load import Job, Result
 
@@ -114,11 +112,10 @@ def free_port() -> int:
 
 
 class Size(NamedTuple):
-    """How much a guard has to know: keys, of which `asks.KEYS` ask, policies that bind each of them, past records."""
+    """How much a guard has to know: keys, and policies that bind each of them."""
 
     keys: int = asks.KEYS
     policies: int = 1
-    records: int = 0
 
 
 SMALLEST: Final = Size()
@@ -135,12 +132,7 @@ def lay_out(folder: Path, *, data: int, daemon: int, size: Size = SMALLEST, ops:
     }
     keys = [
         {"id": asks.key_id(number), "hash": f"sha256:{asks.digest(number)}", "scopes": SCOPES, **limits}
-        for number in range(asks.KEYS)
-    ]
-    others = [hashlib.sha256(f"other {number}".encode()).hexdigest() for number in range(size.keys - asks.KEYS)]
-    keys += [
-        {"id": f"bot-other-{number}", "hash": f"sha256:{digest}", "scopes": SCOPES, **limits}
-        for number, digest in enumerate(others)
+        for number in range(size.keys)
     ]
     folder.mkdir(mode=0o700)
     _write(folder / "keys.json", json.dumps({"version": 1, "keys": keys}))
@@ -230,8 +222,6 @@ def guard(
     """
     port, ops = free_port(), free_port()
     config = lay_out(folder, data=port, daemon=behind.port, size=size, ops=ops, bounds=BOUNDS)
-    if size.records:
-        past.lay(folder / "state", records=size.records)
     command = [str(BIN / "guard"), "serve", "--config", str(config)]
     if not synced:
         command = [sys.executable, str(HERE / "unsynced.py"), json.dumps({"config": str(config)})]
@@ -279,13 +269,24 @@ def ask(port: int, name: str, *, serial: int, bearer: str | None = None) -> tupl
 
 
 def post(port: int, path: str, body: bytes, *, bearer: str) -> tuple[int, dict[str, object]]:
-    """One request by the standard library's client."""
+    """The same with this path and body."""
+    status, is_json, raw = _posted(port, path, body, bearer=bearer)
+    return status, json.loads(raw) if is_json else {}
+
+
+def posted(port: int, path: str, body: bytes, *, bearer: str) -> tuple[int, bytes]:
+    """The same, with the body as it came."""
+    status, _, raw = _posted(port, path, body, bearer=bearer)
+    return status, raw
+
+
+def _posted(port: int, path: str, body: bytes, *, bearer: str) -> tuple[int, bool, bytes]:
     headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("POST", path, body, headers)
         answer = connection.getresponse()
         is_json = "json" in (answer.getheader("Content-Type") or "")
-        return answer.status, json.loads(answer.read()) if is_json else {}
+        return answer.status, is_json, answer.read()
     finally:
         connection.close()

@@ -98,16 +98,15 @@ _DAY: Final = {
     "change_rate": 1.07,
     "timestamp": 1795968000.0,
 }
-HISTORY: Final = _answer(
-    _envelope(
-        {
-            "security": {"market": 1, "code": "00700"},
-            "name": "TENCENT",
-            "kl_list": [_DAY] * (HISTORY_BYTES // len(json.dumps(_DAY, separators=(",", ":")))),
-            "next_req_key": None,
-        }
-    )
+HISTORY_BODY: Final = _envelope(
+    {
+        "security": {"market": 1, "code": "00700"},
+        "name": "TENCENT",
+        "kl_list": [_DAY] * (HISTORY_BYTES // len(json.dumps(_DAY, separators=(",", ":")))),
+        "next_req_key": None,
+    }
 )
+HISTORY: Final = _answer(HISTORY_BODY)
 # Ids have one width, so an order's answer is three constants and two numbers.
 _ORDER_A, _REST = _answer(_order_body(0)).split(str(ORDER_ID_FIRST).encode())
 _ORDER_B, _ORDER_C = _REST.split(str(EX_ID_FIRST).encode())

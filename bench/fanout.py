@@ -1,17 +1,23 @@
 """What a frame that is delivered to a socket costs the guard, a plain relay of aiohttp, and the sends alone.
 
 Daemon, relay and callers are those of `stream.py`, which also measures a thousand sockets. All contestants are alive
-at once; in every round each of them has its callers in turn, so a ratio is of one round.
+at once; in every round each of them has its callers in turn, so a ratio is of one round. Every frame is compared with
+what the daemon sent; the guard has to refuse a wrong key, and its record must hold each socket that it opened.
 """
 
+import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Final
 
+import asks
+import checks
+import machine
 import msgspec
 import stream
-from contestants import free_port
+from contestants import STOP_S, free_port
 
 SOCKETS: Final = (1, 100)
 
@@ -27,34 +33,78 @@ class Frames(msgspec.Struct):
     frames_per_s: float
 
 
-def measure(folder: Path, *, rounds: int, say: Callable[[str], None]) -> list[Frames]:
-    """Every contestant at every number of sockets, in every round."""
-    upstream, found = free_port(), []
-    folder.mkdir()
-    with ExitStack() as alive:
-        alive.enter_context(stream.process(*stream.me("daemon", upstream), core=stream.OTHER_CORE))
-        stream.wait_for(upstream)
-        places = {name: free_port() for name in stream.CONTESTANTS}
-        config = stream.lay_out(folder / "guard", data=places["guard"], upstream=upstream)
-        commands = stream.commands(config, places, upstream)
-        pids = {}
-        for name, command in commands.items():
+class Run:
+    """The contestants, alive; `alive` ends them."""
+
+    def __init__(self, folder: Path, alive: ExitStack) -> None:
+        self.state, self.upstream = folder / "guard" / "state", free_port()
+        alive.enter_context(stream.process(*stream.me("daemon", self.upstream), core=stream.OTHER_CORE))
+        stream.wait_for(self.upstream)
+        self.ports = {name: free_port() for name in stream.CONTESTANTS}
+        config = stream.lay_out(folder / "guard", data=self.ports["guard"], upstream=self.upstream)
+        self.processes: dict[str, subprocess.Popen[str]] = {}
+        for name, command in stream.commands(config, self.ports, self.upstream).items():
             log = alive.enter_context((folder / f"{name}.log").open("w"))
             process = stream.process(*command, core=stream.CONTESTANT_CORE, stdout=log, stderr=log)
-            pids[name] = alive.enter_context(process).pid
-            stream.wait_for(places[name])
+            self.processes[name] = alive.enter_context(process)
+            stream.wait_for(self.ports[name])
+
+    def round(self, turn: int) -> list[Frames]:
+        """Every contestant at every number of sockets."""
+        found = []
+        for name in self.ports if turn % 2 == 0 else reversed(self.ports):
+            for sockets in SOCKETS:
+                found += self._windows(name, sockets, turn)
+        return found
+
+    def _windows(self, name: str, sockets: int, turn: int) -> list[Frames]:
+        at = stream.measured(
+            self.ports[name],
+            self.upstream,
+            pid=self.processes[name].pid,
+            sockets=sockets,
+            deliveries=stream.DELIVERIES,
+            rounds=1,
+        )
+        figures = {burst: at[f"burst_{burst}"] for burst in stream.BURSTS}
+        return [
+            Frames(name, turn, sockets, burst, each["cpu_us"], each["frames_per_s"]) for burst, each in figures.items()
+        ]
+
+    def stop(self) -> None:
+        """The guard ends as an operator ends it, and its record is whole."""
+        guard = self.processes["guard"]
+        guard.terminate()
+        guard.wait(STOP_S)
+
+
+def measure(folder: Path, *, rounds: int, say: Callable[[str], None]) -> tuple[list[Frames], str]:
+    """Every contestant at every number of sockets, in every round; and what is said of the guard's record."""
+    folder.mkdir()
+    found: list[Frames] = []
+    with ExitStack() as alive:
+        run = Run(folder, alive)
+        a_stranger_is_refused(run.ports["guard"])
         for turn in range(rounds):
             say(f"frames: round {turn + 1} of {rounds}")
-            for name in commands if turn % 2 == 0 else reversed(commands):
-                for sockets in SOCKETS:
-                    found += _round(name, places[name], upstream, pid=pids[name], sockets=sockets, turn=turn)
-    return found
+            found += run.round(turn)
+        run.stop()
+    checks.sockets_recorded(run.state, opened=rounds * sum(SOCKETS))
+    return found, checks.verified(run.state)
 
 
-def _round(name: str, port: int, upstream: int, *, pid: int, sockets: int, turn: int) -> list[Frames]:
-    at = stream.measured(port, upstream, pid=pid, sockets=sockets, deliveries=stream.DELIVERIES, rounds=1)
-    figures = {burst: at[f"burst_{burst}"] for burst in stream.BURSTS}
-    return [Frames(name, turn, sockets, burst, each["cpu_us"], each["frames_per_s"]) for burst, each in figures.items()]
+def a_stranger_is_refused(port: int) -> None:
+    """A socket with a wrong key is answered 401. Raises `Unfit` otherwise."""
+    head = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    head |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Authorization": f"Bearer {asks.STRANGER}"}
+    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/ws", headers=head)
+        status = connection.getresponse().status
+    finally:
+        connection.close()
+    if status != 401:
+        raise machine.Unfit(f"a socket with a wrong key must be answered 401, and was: {status}")
 
 
 def ratios(

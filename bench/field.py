@@ -18,15 +18,18 @@ import checks
 import machine
 import msgspec
 import tokens
-from asks import BY_NAME, STRANGER
+from asks import BY_NAME, HISTORY, STRANGER
 from contestants import Caller, Server
+from daemon import HISTORY_BODY
 from forwarders import FORWARDERS
 from load import Job, Result
+from paused import LEVELS
 
 SYNCED: Final = ("nginx-lua", "guard", "aiohttp")
 PYTHON: Final = ("bare", "floor-unsynced")
 UNSYNCED: Final = ("direct", "nginx", "envoy", "nginx-lua-unsynced", "guard-unsynced", "aiohttp-unsynced")
 READING: Final = ("direct", "nginx", "envoy", "nginx-lua", "guard", "aiohttp")
+HISTORIANS: Final = ("direct", "nginx", "envoy", "guard", "aiohttp")
 OPEN_RATE: Final = 800.0
 OPEN_CONNECTIONS: Final = 16
 HISTORY_CONNECTIONS: Final = 4
@@ -62,7 +65,7 @@ SCENARIOS: Final = (
     Scenario("strange", "strange", 64, SYNCED, shown="strange"),
     Scenario("token", "order", 64, ("guard-unsynced", "aiohttp-unsynced"), shown="tokens"),
     Scenario("fresh", "order", 64, ("guard-unsynced", "aiohttp-unsynced"), shown="fresh"),
-    Scenario("history", "history", HISTORY_CONNECTIONS, ("direct", "nginx", "envoy", "guard", "aiohttp")),
+    Scenario("history", "history", HISTORY_CONNECTIONS, HISTORIANS),
     Scenario("quote", "quote", OPEN_CONNECTIONS, (*READING, "bare"), OPEN_RATE),
     Scenario("unsynced", "order", OPEN_CONNECTIONS, (*UNSYNCED, *PYTHON), OPEN_RATE),
     Scenario("scraped", "order", OPEN_CONNECTIONS, ("guard-unsynced",), OPEN_RATE, is_scraped=True),
@@ -74,7 +77,7 @@ class Plan(msgspec.Struct):
 
     Memory is read after `memory` requests and `memory_more` of them, begun at `memory_rate` a second (0: as answered),
     and after `orders`, each time after `idle_s` of nothing, for `settle_s`. `open_orders` and `records` are what the
-    largest guards have to know.
+    largest guards have to know; pauses are measured with these numbers of live orders and policies.
     """
 
     rounds: int = 9
@@ -90,6 +93,8 @@ class Plan(msgspec.Struct):
     orders: int = 25_000
     open_orders: int = 100_000
     records: int = 1_000_000
+    pause_rounds: int = 3
+    pause_levels: tuple[tuple[int, int], ...] = LEVELS
 
 
 QUICK: Final = Plan(
@@ -106,6 +111,8 @@ QUICK: Final = Plan(
     orders=5_000,
     open_orders=5_000,
     records=20_000,
+    pause_rounds=1,
+    pause_levels=((1_000, 50),),
 )
 
 
@@ -160,13 +167,14 @@ def _foreign_percent() -> float:
 @contextmanager
 def scraping(port: int) -> Iterator[None]:
     """A thread that reads the metrics again and again, as a Prometheus in a hurry would."""
-    is_over, faults = threading.Event(), []
+    is_over, faults = threading.Event(), list[OSError]()
 
     def scrape() -> None:
         while not is_over.wait(SCRAPE_S):
             try:
                 with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-                    answer.read()
+                    if b"\nguard_" not in answer.read():
+                        faults.append(OSError("they hold nothing of a guard"))
             except OSError as fault:
                 faults.append(fault)
 
@@ -186,12 +194,9 @@ class Field:
 
     def __init__(self, caller: Caller, servers: list[Server], plan: Plan) -> None:
         self.caller, self.servers, self.plan = caller, servers, plan
-        self.sent = {server.name: dict.fromkeys(BY_NAME, 0) for server in servers}
+        self.sent = {server.name: dict.fromkeys(BY_NAME, 0) | checks.asked(server.name) for server in servers}
         self.bearers = {"keys": [], "tokens": tokens.bearers(), "strange": [STRANGER]}
         self.bearers["fresh"] = tokens.bearers(tokens.FRESH)
-        for server in servers:
-            self.sent[server.name]["order"] += checks.PLACED
-            self.sent[server.name]["refused"] += 0 if server.name in checks.WITHOUT_POLICY else checks.REFUSED
 
     def perform(self, server: Server, job: Job) -> Result:
         """One job against one contestant."""
@@ -261,6 +266,7 @@ class Field:
             warm_s=plan.warm_s,
             measure_s=seconds,
             bearers=self.bearers[scenario.shown],
+            answer_bytes=len(HISTORY_BODY) if scenario.ask == HISTORY.name else 0,
         )
 
     def _own_us(self) -> float:

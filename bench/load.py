@@ -29,8 +29,9 @@ _SERIALS: Final = itertools.count(1)
 class Job(msgspec.Struct):
     """What to do. `rate` 0 is a closed loop; `count` ends the job after so many requests, else `measure_s` does.
 
-    `bearers`: what the callers show, each its own; where there are more of them than connections, every request shows
-    the next, beginning with the one at place `shown`. Without any, each caller shows its key.
+    `bearers`: what the callers show, each its own, or several callers the same one where there are fewer; where there
+    are more of them than connections, every request shows the next, beginning with the one at place `shown`. Without
+    any, each caller shows its key. `answer_bytes`: how long every answer's body must be; 0: that is not looked at.
     """
 
     port: int
@@ -38,6 +39,7 @@ class Job(msgspec.Struct):
     connections: int
     pids: list[int] = []
     bearers: list[str] = []
+    answer_bytes: int = 0
     shown: int = 0
     rate: float = 0.0
     count: int = 0
@@ -64,6 +66,7 @@ class Run:
         self.asks = [BY_NAME[name] for name in job.asks]
         bearers = job.bearers or [plaintext(number) for number in range(job.connections)]
         self.heads = [[head(ask, bearer=bearer, port=job.port) for ask in self.asks] for bearer in bearers]
+        self.step = job.connections if len(bearers) > job.connections else 0
         self.sent = dict.fromkeys(job.asks, 0)
         self.bad: list[str] = []
         self.latencies: list[int] = []
@@ -115,11 +118,12 @@ class Caller(asyncio.Protocol):
     def __init__(self, run: Run, number: int) -> None:
         self._run = run
         self._turn = number
-        self._shown = run.job.shown + number  # in steps of all connections: nobody shows what another one does
+        self._shown = run.job.shown + number  # in steps of all connections: nobody shows what another one just showed
         self._parser = httptools.HttpResponseParser(self)
         self._begun_ns = 0
         self._is_asking = False
         self._said = b""
+        self._bytes = 0
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -150,13 +154,20 @@ class Caller(asyncio.Protocol):
         if self._transport is not None:
             heads = run.heads[self._shown % len(run.heads)]
             self._transport.write(heads[which] + ask.render(next(_SERIALS)))
-        self._shown += run.job.connections
+        self._shown += run.step
+
+    def on_body(self, body: bytes) -> None:
+        """A part of an answer's body."""
+        self._bytes += len(body)
 
     def on_message_complete(self) -> None:
         """A whole answer: note it, and go on."""
         run, status = self._run, self._parser.get_status_code()
         self._is_asking = False
         run.in_flight -= 1
+        if run.job.answer_bytes not in {0, self._bytes} and len(run.bad) < 5:
+            run.bad.append(f"{status} with {self._bytes} bytes")
+        self._bytes = 0
         if status != run.asks[self._turn % len(run.asks)].status and len(run.bad) < 5:
             run.bad.append(f"{status}: {self._said[-400:].decode('utf-8', 'replace')}")
         if run.is_measuring:

@@ -18,12 +18,14 @@ import fanout
 import interpreter
 import machine
 import msgspec
+import paused
 import peers
 from contestants import Caller, Server
 from fanout import Frames
-from field import Field, Patience, Plan, Window, percentile
+from field import HISTORIANS, Field, Patience, Plan, Window, percentile
 from forwarders import FORWARDERS, forwarding
 from memory import Memory, remember
+from paused import Level
 from scale import Scale, measure
 
 PEERS: Final = ("nginx", "nginx-lua", "envoy", *FORWARDERS)
@@ -50,6 +52,7 @@ class Results(msgspec.Struct):
     scale: Scale | None = None
     frames: list[Frames] = []
     memory_began: str = ""
+    pauses: list[Level] = []
 
 
 def sync_us(folder: Path) -> list[float]:
@@ -94,6 +97,7 @@ class Run:
             servers = [daemon, *(alive.enter_context(each) for each in self._contestants(folder, daemon))]
             field = Field(caller, servers, self.plan)
             checks.answers(field.servers)
+            checks.histories([server for server in servers if server.name in HISTORIANS])
             self.windows += field.round(turn, self.patience)
         for server in servers:
             if server.name.startswith("guard"):
@@ -133,6 +137,18 @@ class Run:
         self._counted(field)
         return memory
 
+    def size(self, daemon: Server, caller: Caller) -> Scale:
+        """What guards of several sizes cost."""
+        folder = self.folder / "scale"
+        folder.mkdir()
+        scale, field = measure(folder, daemon, caller, plan=self.plan, say=self.say, check=self._check_size)
+        self._counted(field)
+        return scale
+
+    def _check_size(self, name: str, field: Field, state: Path, *, laid: int) -> None:
+        self.verified.append(checks.verified(state))
+        self._add(f"guard, {name}", checks.record_holds(state, sent=field.sent[name], laid=laid))
+
     def _check(self, name: str, field: Field, state: Path) -> None:
         self.verified.append(checks.verified(state))
         self._add(name, checks.record_holds(state, sent=field.sent[name]))
@@ -162,9 +178,10 @@ def run(plan: Plan, folder: Path, say: Say, *, earlier: Results | None = None) -
         for turn in range(plan.rounds):
             under_way.race(turn, daemon, caller)
         memory = under_way.remember(daemon, caller) if earlier is None else earlier.memory
-        (folder / "scale").mkdir()
-        scale = measure(folder / "scale", daemon, caller, plan=plan, say=say)
-    frames = fanout.measure(folder / "frames", rounds=plan.rounds, say=say)
+        scale = under_way.size(daemon, caller)
+    frames, verified = fanout.measure(folder / "frames", rounds=plan.rounds, say=say)
+    under_way.verified.append(verified)
+    pauses = paused.measure(folder / "pauses", plan.pause_levels, rounds=plan.pause_rounds, say=say)
     return Results(
         plan=plan,
         machine=machine.described(kind) | {"build": interpreter.build()} | peers.versions(),
@@ -181,5 +198,6 @@ def run(plan: Plan, folder: Path, say: Say, *, earlier: Results | None = None) -
         calibration=under_way.calibration,
         scale=scale,
         frames=frames,
+        pauses=pauses,
         memory_began="" if earlier is None else earlier.memory_began or earlier.began,
     )

@@ -27,8 +27,11 @@ ZEROS: Final = "0" * 64
 _SEQ, _AT_US, _NUMBER = 7_777_777_777_777, 7_777_777_777_000_000, 777_777_777
 
 
-def lay(state: Path, *, records: int) -> None:
-    """Write about so many records into a state directory that is not there yet; the last is ten days old."""
+def lay(state: Path, *, records: int) -> int:
+    """Write about so many records into a state directory that is not there yet; the last is ten days old.
+
+    Returns of how many orders they are.
+    """
     logs.silence()
     with tempfile.TemporaryDirectory() as folder:
         sampled = asyncio.run(sample(Path(folder)))
@@ -43,6 +46,7 @@ def lay(state: Path, *, records: int) -> None:
             ts = timestamp(at_us).encode()
             for pattern in patterns[number % len(patterns)]:
                 record.put(pattern, {b"ts": ts, b"t": at_us, b"number": number}, at_us=at_us)
+    return orders
 
 
 class _Record:

@@ -28,11 +28,13 @@ from typing import Any, Final, NamedTuple
 
 import asks
 import daemon as light
+import msgspec
 import structlog
 import uvloop
 from machine import described, real_disk
 from msgspec.structs import replace
-from tables import spread, table
+from paused import CALM, LEVELS, Level
+from tables import pauses_table, table
 
 import guard.recovery.keeper
 from guard.admin.change import Who
@@ -49,7 +51,6 @@ RATE_S: Final = 50.0
 OPENING: Final = 64  # orders opened at a time before anything is measured
 CALM_S: Final = 0.5
 TOGETHER_NS: Final = 100_000  # clocks read within it are of one moment
-LEVELS: Final = ((3_000, 50), (50_000, 50), (3_000, 1_000))  # live orders, policies
 BUDGET: Final = (
     '[orders]\nmax_value = "9000000 HKD"\n[budgets]\nopen_orders = 1000000\n'
     'daily_value = "9000000000 HKD"\nresets = "{hour:02}:{minute:02} Asia/Hong_Kong"\n'
@@ -312,7 +313,7 @@ class Act(NamedTuple):
 
 
 ACTS: Final = {
-    "nothing, half a second": Act(Scene.calm),
+    CALM: Act(Scene.calm),
     "scrape of `/metrics`": Act(Scene.scrape),
     "policy reload, unchanged": Act(Scene.reload),
     "policy reload, other bounds": Act(Scene.reload, Scene.edited_values),
@@ -378,7 +379,18 @@ def a_folder(work: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def measured(work: Path, levels: list[tuple[int, int]], *, rounds: int) -> Iterator[str]:
+def measured(work: Path, orders: int, policies: int, *, rounds: int) -> Level:
+    """Every act in every round, with so many live orders and policies."""
+    with a_folder(work) as folder:
+        found = uvloop.run(rounds_of(folder, orders, policies, rounds=rounds))
+    figures = {
+        field: {name: [getattr(pause, field) for pause, _ in each] for name, each in found.items()}
+        for field in Pause._fields
+    }
+    return Level(orders, policies, **figures, took={name: [took for _, took in each] for name, each in found.items()})
+
+
+def document(work: Path, levels: Iterator[Level], *, rounds: int) -> Iterator[str]:
     """The document, line by line."""
     yield "# The longest pauses of the loop"
     yield ""
@@ -388,22 +400,11 @@ def measured(work: Path, levels: list[tuple[int, int]], *, rounds: int) -> Itera
     yield ""
     machine = {**described(str(real_disk(work))), "load at the start": f"{os.getloadavg()[0]:.1f}"}
     yield table(("machine", ""), list(machine.items()))
-    for orders, policies in levels:
-        with a_folder(work) as folder:
-            found = uvloop.run(rounds_of(folder, orders, policies, rounds=rounds))
+    for level in levels:
         yield ""
-        yield f"## {orders:,} live orders, {policies:,} policies, {KEYS:,} keys, {RATE_S:.0f} orders a second"
+        yield f"## {level.title()}, {KEYS:,} keys, {RATE_S:.0f} orders a second"
         yield ""
-        rows = [
-            (
-                name,
-                *(spread([getattr(pause, field) for pause, _ in each]) for field in Pause._fields),
-                spread([took for _, took in each]),
-            )
-            for name, each in found.items()
-        ]
-        head = ("while", "work, ms", "held up, ms", "passed, ms", "took, ms")
-        yield table(head, rows)
+        yield pauses_table(level)
     yield ""
     yield f"Medians of {rounds} rounds (lowest-highest) of the longest pause in each."
     yield from NOTES.rstrip().splitlines()
@@ -416,16 +417,24 @@ def main() -> None:
     parser.add_argument("--orders", type=int, help="so many live orders alone")
     parser.add_argument("--policies", type=int, default=50, help="and so many policies")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="also write the figures, one a round, for programs")
     parser.add_argument("--work", type=Path, default=Path(__file__).parent / "records", help="on a real disk")
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     given.work.mkdir(parents=True, exist_ok=True)
+    found: list[Level] = []
+
+    def levels() -> Iterator[Level]:
+        for orders, policies in [(given.orders, given.policies)] if given.orders else LEVELS:
+            found.append(measured(given.work, orders, policies, rounds=given.rounds))
+            yield found[-1]
+
     lines = []
-    for line in measured(
-        given.work, [(given.orders, given.policies)] if given.orders else [*LEVELS], rounds=given.rounds
-    ):
+    for line in document(given.work, levels(), rounds=given.rounds):
         print(line, flush=True)
         lines.append(line)
+    if given.json is not None:
+        given.json.write_bytes(msgspec.json.encode(found))
     if given.report is not None:
         given.report.write_text("\n".join(lines) + "\n")
 

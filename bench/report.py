@@ -13,6 +13,7 @@ from field import FOREIGN_PERCENT_MAX, OPEN_CONNECTIONS, OPEN_RATE
 from figures import WANTED, figures_table, floor_table, missed
 from forwarders import FORWARDERS
 from measure import Results
+from paused import worst
 from tables import View, cpu, p50, rps, shown, spread
 
 METHOD: Final = Path(__file__).with_name("method.md")
@@ -28,8 +29,8 @@ FLOOR_WORDS: Final = (
     "meet on this machine; where it is met, what lies between the floor and the bound is all that the checks may cost."
 )
 PAUSES: Final = (
-    "How long the loop pauses during a scrape, a reload, a rotation, a snapshot and a checkpoint is measured by "
-    "`bench/pauses.py`: [`performance-pauses.md`](performance-pauses.md)."
+    "What lies behind the pauses says [`performance-pauses.md`](performance-pauses.md), of a run of `bench/pauses.py` "
+    "alone."
 )
 ASKS_IN_SHORT: Final = {
     "quote": "quote",
@@ -67,6 +68,7 @@ def _titled(results: Results) -> list[tuple[str, str]]:
         ("Sizes: order at 64 connections, durable", tables.scale_table(results)),
         ("A start", tables.start_table(results)),
         ("A frame on its way to many sockets", tables.frames_table(results)),
+        ("The longest pauses of the loop", _pauses(results)),
         ("Memory of the guard", tables.memory_table(results)),
     ]
 
@@ -93,8 +95,6 @@ def document(results: Results) -> str:
     ]
     for title, text in _titled(results):
         parts += [f"## {title}", text]
-        if title == HELD:
-            parts.append(PAUSES)
     parts += ["\n".join(_bulleted(_memory_words(results))), "## Checked after the run"]
     parts += ["\n".join(_bulleted(_checked(results))), limits.strip().format(samples=samples, ahead=_ahead(results))]
     return "\n\n".join(parts) + "\n"
@@ -113,6 +113,16 @@ def _floor(results: Results) -> str:
     if not any(window.name == "bare" for window in results.windows):
         return "Not measured."
     return f"{tables.floor_table(results)}\n\n{FLOOR_WORDS}\n\n{floor_table(results)}"
+
+
+def _pauses(results: Results) -> str:
+    """What was done meanwhile, at every level; which of it is the figure to hold."""
+    place = worst(results.pauses)
+    if place is None:
+        return f"Not measured. {PAUSES}"
+    worst_words = f"The figure to hold is the worst median of *held up*: {place[1]}, {place[0].title()}. {PAUSES}"
+    tables_told = [f"{level.title()}:\n\n{tables.pauses_table(level)}" for level in results.pauses]
+    return "\n\n".join([*tables_told, worst_words])
 
 
 def _bulleted(lines: list[str]) -> list[str]:

@@ -1,43 +1,64 @@
 """Does an order cost more with many keys, policies, open orders or records? And how long does a start take?
 
 Guards of several sizes are alive at once; windows are interleaved and their order turns with every round, so a ratio is
-of one round.
+of one round. Everywhere 64 connections share `ASKING` keys, so that only what is named differs; where all of ten
+thousand keys ask, every order shows the next one.
 """
 
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
+import asks
+import checks
 import contestants
 import msgspec
 import past
 from contestants import Caller, Server, Size
-from field import Plan
+from field import Field, Plan
 from load import Job
 from starts import KEPT, KEPT_S, NEW, Start, again, started, until_quiet
 
 CONNECTIONS: Final = 64
-SIZES: Final = {"smallest": Size(), "10 000 keys": Size(keys=10_000), "200 policies": Size(policies=200)}
+ASKING: Final = 10
+MANY: Final = 10_000
+SMALLEST: Final = Size(keys=ASKING)
+KEYS: Final = "10 000 keys"
+ALL: Final = "10 000 keys, all asking"
 OPEN: Final = "open orders"
 PAST: Final = "records of the past"
 SHORT: Final = 1_000
+SHORT_PAST: Final = f"{SHORT} {PAST}"
 LIVE: Final = "its orders all live"
+SIZES: Final = {
+    "smallest": SMALLEST,
+    KEYS: Size(keys=MANY),
+    ALL: Size(keys=MANY),
+    "200 policies": Size(keys=ASKING, policies=200),
+    OPEN: SMALLEST,
+}
+FOLDERS: Final = {name: f"size-{place}" for place, name in enumerate(SIZES)} | {SHORT_PAST: "short", PAST: "long"}
+WARM_S, MEASURE_S = 0.2, 0.5
 
 
 class Scale(msgspec.Struct):
     """CPU of an order in microseconds, one a round, by what the guard has to know.
 
-    `orders` were open in the guard of that name, `records` were there before in the other.
+    `orders` were open in the guard of that name, `records` were there before in the other. `live`: how many orders
+    were open in each after its last window; none had ended.
     """
 
     orders: int
     records: int
     cpu_us: dict[str, list[float]]
     starts: list[Start] = []
+    live: dict[str, int] = {}
 
     def ratios(self, name: str) -> list[float]:
         """Against the smallest of the same round."""
+        if name not in self.cpu_us:
+            return []
         return [mine / small for mine, small in zip(self.cpu_us[name], self.cpu_us["smallest"], strict=True)]
 
     def records_per_s(self) -> list[float]:
@@ -49,35 +70,88 @@ class Scale(msgspec.Struct):
         return [(full.records - empty.records) / max(1e-3, full.seconds - empty.seconds)]
 
 
-def measure(folder: Path, daemon: Server, caller: Caller, *, plan: Plan, say: Callable[[str], None]) -> Scale:
-    """Every size in every round; orders are opened beforehand at one guard of the smallest size."""
-    sizes = SIZES | {OPEN: Size(), f"{SHORT} {PAST}": Size(records=SHORT)}
-    names = [*sizes, PAST]
-    found = Scale(plan.open_orders, plan.records, {name: [] for name in names})
-    say(f"scale: starts without a record, and with {plan.records}")
-    for name, records in (("new", 0), ("long", plan.records)):
-        _ = contestants.lay_out(folder / name, data=contestants.free_port(), daemon=daemon.port)
-        if records:
-            past.lay(folder / name / "state", records=records)
-            found.starts.append(started(folder / name, how=NEW))
-        found.starts.append(started(folder / name))
-    found.starts.append(started(folder / "long", how=KEPT))
-    with ExitStack() as alive:
-        servers = {PAST: alive.enter_context(again(folder / "long", PAST))}
-        for at, (name, size) in enumerate(sizes.items()):
-            say(f"scale: a guard with {name}")
-            guard = contestants.guard(folder / str(at), daemon, name=name, size=size)
-            servers[name] = alive.enter_context(guard)
-        say(f"scale: {plan.open_orders} orders are opened")
-        caller.perform(Job(servers[OPEN].port, ["order"], CONNECTIONS, count=plan.open_orders))
-        until_quiet(*(server.pid for server in servers.values()), for_s=KEPT_S)
-        for turn in range(plan.rounds):
-            for name in names if turn % 2 == 0 else names[::-1]:
-                server = servers[name]
-                job = Job(server.port, ["order"], CONNECTIONS, [server.pid], warm_s=0.2, measure_s=0.5)
-                result = caller.perform(job)
-                found.cpu_us[name].append(result.cpu_us[server.pid] / max(1, result.answers))
-    for name in ("smallest", OPEN):
-        say(f"scale: a start after {name}")
-        found.starts.append(started(folder / str(names.index(name)), how=LIVE))
-    return found
+class Check(Protocol):
+    """Looks at the record of the guard of this name: it verifies, and holds what was sent and what was `laid` there."""
+
+    def __call__(self, name: str, field: Field, state: Path, *, laid: int) -> None:
+        """Raises `Unfit` where it does not."""
+        ...
+
+
+class Sizes:
+    """The guards of several sizes, laid out in `folder`."""
+
+    def __init__(self, folder: Path, daemon: Server, *, plan: Plan, say: Callable[[str], None]) -> None:
+        self.folders = {name: folder / place for name, place in FOLDERS.items()}
+        self.new, self.daemon, self.plan, self.say = folder / "new", daemon, plan, say
+        self.found = Scale(plan.open_orders, plan.records, {name: [] for name in FOLDERS})
+        self.laid = dict.fromkeys(FOLDERS, 0)
+
+    def begin(self) -> None:
+        """Starts without a record, with a short and with a long one, which are laid here."""
+        self.say(f"scale: starts without a record, with {SHORT} and with {self.plan.records}")
+        long, starts = self.folders[PAST], self.found.starts
+        self._lay_out(self.new)
+        starts.append(started(self.new))
+        for name, records in ((SHORT_PAST, SHORT), (PAST, self.plan.records)):
+            self._lay_out(self.folders[name])
+            self.laid[name] = past.lay(self.folders[name] / "state", records=records)
+        starts.append(started(self.folders[SHORT_PAST]))
+        starts += [started(long, how=NEW), started(long), started(long, how=KEPT)]
+
+    def _lay_out(self, folder: Path) -> None:
+        data, daemon = contestants.free_port(), self.daemon.port
+        _ = contestants.lay_out(folder, data=data, daemon=daemon, size=SMALLEST, bounds=contestants.BOUNDS)
+
+    def race(self, caller: Caller) -> Field:
+        """Every size in every round; orders are opened beforehand at one guard of the smallest size."""
+        with ExitStack() as alive:
+            servers = [alive.enter_context(again(self.folders[name], name)) for name in (SHORT_PAST, PAST)]
+            for name, size in SIZES.items():
+                self.say(f"scale: a guard with {name}")
+                guard = contestants.guard(self.folders[name], self.daemon, name=name, size=size)
+                servers.append(alive.enter_context(guard))
+            field = Field(caller, [self.daemon, *servers], self.plan)
+            checks.answers(field.servers)
+            by_name = {server.name: server for server in servers}
+            self.say(f"scale: {self.plan.open_orders} orders are opened")
+            field.perform(by_name[OPEN], _job(OPEN, count=self.plan.open_orders))
+            field.perform(by_name[ALL], _job(ALL, count=MANY))
+            until_quiet(*(server.pid for server in servers), for_s=KEPT_S)
+            for turn in range(self.plan.rounds):
+                for name in FOLDERS if turn % 2 == 0 else reversed(FOLDERS):
+                    self.found.cpu_us[name].append(self._cpu_us(field, by_name[name]))
+        self.found.live = {name: field.sent[name]["order"] for name in FOLDERS}
+        return field
+
+    @staticmethod
+    def _cpu_us(field: Field, server: Server) -> float:
+        job = _job(server.name, warm_s=WARM_S, measure_s=MEASURE_S)
+        job.shown = field.sent[server.name]["order"]
+        result = field.perform(server, job)
+        return result.cpu_us[server.pid] / max(1, result.answers)
+
+    def end(self) -> None:
+        """Starts of those whose orders are all live."""
+        for name in ("smallest", OPEN):
+            self.say(f"scale: a start after {name}")
+            self.found.starts.append(started(self.folders[name], how=LIVE))
+
+
+def _job(name: str, *, count: int = 0, warm_s: float = 0.0, measure_s: float = 0.0) -> Job:
+    keys = [asks.plaintext(number) for number in range(MANY if name == ALL else ASKING)]
+    return Job(0, ["order"], CONNECTIONS, bearers=keys, count=count, warm_s=warm_s, measure_s=measure_s)
+
+
+def measure(
+    folder: Path, daemon: Server, caller: Caller, *, plan: Plan, say: Callable[[str], None], check: Check
+) -> tuple[Scale, Field]:
+    """What each size costs, and what each was sent; every record is checked."""
+    sizes = Sizes(folder, daemon, plan=plan, say=say)
+    sizes.begin()
+    field = sizes.race(caller)
+    for name, place in sizes.folders.items():
+        say(f"scale: the record of the guard with {name}")
+        check(name, field, place / "state", laid=sizes.laid[name])
+    sizes.end()
+    return sizes.found, field

@@ -1,8 +1,9 @@
 """What a relayed WebSocket frame costs: the guard against a plain relay of aiohttp, at 1, 100 and 1,000 sockets.
 
 A daemon that pushes quotes, one contestant at a time on a core of its own, and callers who ask for the next burst when
-every socket has the last one whole, so nobody is overrun and nothing is conflated. CPU is the contestant's own, by
-frame delivered to a socket. The relay opens a stream of the daemon for each caller and passes on what comes, on uvloop,
+every socket has the last one whole, so nobody is overrun and nothing is conflated. Each caller compares what comes with
+what the daemon sent, to the byte, and no burst begins as the one before. CPU is the contestant's own, by frame
+delivered to a socket. The relay opens a stream of the daemon for each caller and passes on what comes, on uvloop,
 without looking at it: no key, no scope, no bound. The guard does all it does in production. Beside them stand the sends
 alone (`sends.py`), below which no relay can be.
 
@@ -20,8 +21,9 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final, cast
@@ -42,6 +44,7 @@ DELIVERIES: Final = 60_000
 QUICK: Final = 20_000
 LIVES_S: Final = 8.0
 BURSTS_MAX: Final = 1000  # bursts of a round
+LATE_S: Final = 0.05  # in which what is too much would have come
 ROUNDS: Final = 3
 _SYMBOLS: Final = 50
 
@@ -78,6 +81,11 @@ def frames() -> list[bytes]:
 FRAMES: Final = frames()
 
 
+def burst_of(count: int, *, first: int) -> bytes:
+    """So many frames one behind the other, as they are sent and must come, beginning with the one at place `first`."""
+    return b"".join(FRAMES[place % _SYMBOLS] for place in range(first, first + count))
+
+
 def plain_key(number: int) -> str:
     """The bearer of a caller."""
     return f"gk_{number:060}"
@@ -104,8 +112,7 @@ def daemon(port: int) -> None:
         return socket
 
     async def push(request: web.Request) -> web.Response:
-        count = int(request.query["frames"])
-        data = b"".join(FRAMES[place % _SYMBOLS] for place in range(count))
+        data = burst_of(int(request.query["frames"]), first=int(request.query["first"]))
         for stream in [each for each in streams if not each.is_closing()]:
             stream.write(data)
         return web.Response()
@@ -139,7 +146,7 @@ def relay(port: int, upstream: int) -> None:
 
 
 class Caller(asyncio.Protocol):
-    """One socket, which counts bytes."""
+    """One socket, which looks at every byte."""
 
     def __init__(self, crowd: "Crowd", number: int) -> None:
         self.crowd, self.number = crowd, number
@@ -157,7 +164,7 @@ class Caller(asyncio.Protocol):
         )
 
     def data_received(self, data: bytes) -> None:
-        """Count; whoever has a burst whole says so."""
+        """Compare; whoever has a burst whole says so."""
         if not self.is_open:
             if not data.startswith(b"HTTP/1.1 101"):
                 raise machine.Unfit(f"no stream for caller {self.number}: {data[:200]!r}")
@@ -165,8 +172,10 @@ class Caller(asyncio.Protocol):
             self.crowd.one_more()
             asyncio.get_running_loop().call_later(LIVES_S, self.live)
             data = data.partition(b"\r\n\r\n")[2]
-        self.got += len(data)
-        if self.got == self.crowd.due:
+        got, self.got = self.got, self.got + len(data)
+        if self.crowd.burst[got : self.got] != data:
+            self.crowd.spoil(f"caller {self.number} got {data[:200]!r} at byte {got} of a burst")
+        elif data and self.got == len(self.crowd.burst):
             self.got = 0
             self.crowd.one_more()
 
@@ -183,20 +192,46 @@ class Caller(asyncio.Protocol):
 
 
 class Crowd:
-    """All callers: `due` bytes are one burst; `settled` is set when everybody has it."""
+    """All callers: `burst` is what each must get next; `settled` is set when everybody has it, or somebody another.
+
+    `delivered`: how many bursts the callers have had whole.
+    """
 
     def __init__(self, sockets: int) -> None:
         self.sockets = sockets
-        self.due = -1
+        self.callers: list[Caller] = []
+        self.burst = b""
         self.have = 0
+        self.delivered = 0
+        self.wrong = ""
         self.settled = asyncio.Event()
 
     def one_more(self) -> None:
         """One caller has what is due."""
         self.have += 1
+        self.delivered += 1
         if self.have == self.sockets:
             self.have = 0
             self.settled.set()
+
+    def spoil(self, what: str) -> None:
+        """A caller got what it should not."""
+        self.wrong = self.wrong or what
+        self.settled.set()
+
+    async def all_have(self, burst: bytes, push: Callable[[], Awaitable[object]]) -> None:
+        """Return once a burst is pushed and everybody has it. Raises `Unfit` where somebody got something else."""
+        self.burst = burst
+        self.settled.clear()
+        await push()
+        await self.settled.wait()
+        self.look()
+
+    def look(self) -> None:
+        """Raises `Unfit` where somebody got something else, or too much."""
+        late = [f"caller {each.number} got {each.got} bytes too many" for each in self.callers if each.got]
+        if self.wrong or late:
+            raise machine.Unfit(self.wrong or late[0])
 
 
 async def call(port: int, upstream: int, sockets: int) -> None:
@@ -204,19 +239,23 @@ async def call(port: int, upstream: int, sockets: int) -> None:
     loop = asyncio.get_running_loop()
     crowd = Crowd(sockets)
     for number in range(sockets):
-        await loop.create_connection(lambda number=number: Caller(crowd, number), "127.0.0.1", port)  # type: ignore[misc]
+        _, caller = await loop.create_connection(lambda number=number: Caller(crowd, number), "127.0.0.1", port)  # type: ignore[misc]
+        crowd.callers.append(caller)
     await crowd.settled.wait()
     print("open", flush=True)
+    bursts = {(size, first): burst_of(size, first=first) for size in BURSTS for first in range(_SYMBOLS)}
     async with aiohttp.ClientSession() as session:
         while line := await loop.run_in_executor(None, sys.stdin.readline):
-            burst, times = map(int, line.split())
-            crowd.due = sum(len(FRAMES[place % _SYMBOLS]) for place in range(burst))
-            began_s = time.perf_counter()
-            for _ in range(times):
-                crowd.settled.clear()
-                await session.get(f"http://127.0.0.1:{upstream}/push?frames={burst}")
-                await crowd.settled.wait()
-            print(time.perf_counter() - began_s, flush=True)
+            size, times = map(int, line.split())
+            crowd.delivered, began_s = 0, time.perf_counter()
+            for turn in range(times):
+                first = turn * size % _SYMBOLS
+                url = f"http://127.0.0.1:{upstream}/push?frames={size}&first={first}"
+                await crowd.all_have(bursts[size, first], partial(session.get, url))
+            elapsed_s = time.perf_counter() - began_s
+            await asyncio.sleep(LATE_S)
+            crowd.look()
+            print(elapsed_s, crowd.delivered * size, flush=True)
 
 
 # ---------------------------------------------------------------- the run
@@ -279,23 +318,18 @@ def measured(
     command = [sys.executable, __file__, "--role", "callers", str(port), str(upstream), str(sockets)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with process(*command, core=OTHER_CORE, **pipes) as callers:
-        assert callers.stdin is not None
         assert callers.stdout is not None
         if callers.stdout.readline() != "open\n":
             raise machine.Unfit("the callers could not open their sockets")
         time.sleep(0.5)
         found: dict[str, Any] = {"bytes_per_socket": (machine.rss_bytes(pid) - idle) // sockets}
-        callers.stdin.write("1 3\n")  # warm, and whoever still holds streams of callers of before has noticed
-        callers.stdin.flush()
-        callers.stdout.readline()
+        told(callers, 1, 3, sockets=sockets)  # warm, and whoever still holds streams of callers of before has noticed
         for burst in BURSTS:
             times = min(BURSTS_MAX, max(5, deliveries // (sockets * burst)))
             taken = []
             for _ in range(rounds):
                 before = machine.cpu_by_thread_ns(pid)
-                callers.stdin.write(f"{burst} {times}\n")
-                callers.stdin.flush()
-                elapsed_s = float(callers.stdout.readline() or "nan")
+                elapsed_s = told(callers, burst, times, sockets=sockets)
                 spent_us = machine.cpu_between_us(before, machine.cpu_by_thread_ns(pid))
                 taken.append((spent_us / (times * burst * sockets), times * burst * sockets / elapsed_s))
             found[f"burst_{burst}"] = {
@@ -304,6 +338,19 @@ def measured(
             }
     time.sleep(0.5)
     return found
+
+
+def told(callers: subprocess.Popen[str], burst: int, times: int, *, sockets: int) -> float:
+    """How long the callers say that so many bursts took. Raises `Unfit` where not every frame came, or came wrong."""
+    assert callers.stdin is not None
+    assert callers.stdout is not None
+    callers.stdin.write(f"{burst} {times}\n")
+    callers.stdin.flush()
+    elapsed_s, _, delivered = callers.stdout.readline().strip().partition(" ")
+    if delivered != str(burst * times * sockets):
+        what = f"{burst * times * sockets} frames had to be delivered, and were: {delivered or 'told above'}"
+        raise machine.Unfit(what)
+    return float(elapsed_s)
 
 
 def run(deliveries: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from field import OPEN_RATE, Window
 from forwarders import FORWARDERS
 from measure import Results
 from memory import STRETCH
+from paused import Level
 from scale import OPEN, PAST
 from starts import Start
 
@@ -250,10 +251,15 @@ def scale_table(results: Results) -> str:
         return "Not measured."
     counts = {OPEN: scale.orders, PAST: scale.records}
     rows = [
-        [f"{_grouped(counts[name])} {name}" if name in counts else name, spread(values), spread(scale.ratios(name))]
+        [
+            f"{_grouped(counts[name])} {name}" if name in counts else name,
+            spread(values),
+            spread(scale.ratios(name)),
+            _grouped(scale.live[name]) if name in scale.live else "-",
+        ]
         for name, values in scale.cpu_us.items()
     ]
-    return table(["guard with", "CPU µs/order", "÷ smallest"], rows)
+    return table(["guard with", "CPU µs/order", "÷ smallest", "orders open at the end"], rows)
 
 
 def start_table(results: Results) -> str:
@@ -284,6 +290,13 @@ def frames_table(results: Results) -> str:
         rows.append([str(sockets), str(burst), *told, relay, least])
     head = ["sockets", "frames at once", "guard, CPU µs/frame", "aiohttp relay", "the sends alone"]
     return table([*head, "guard ÷ relay", "guard ÷ sends"], rows)
+
+
+def pauses_table(level: Level) -> str:
+    """The longest pauses of the loop at one level."""
+    figures = (level.work, level.held_up, level.passed, level.took)
+    rows = [[name, *(spread(figure[name]) for figure in figures)] for name in level.work]
+    return table(["while", "work, ms", "held up, ms", "passed, ms", "took, ms"], rows)
 
 
 def memory_table(results: Results) -> str:

@@ -46,6 +46,19 @@ def bearers(count: int = asks.KEYS) -> list[str]:
     return [_signed(number, now) for number in range(count)]
 
 
+@cache
+def bad() -> dict[str, str]:
+    """Tokens that nobody may take: by what is wrong with them."""
+    now = int(time.time())  # noqa: TID251 - not the product
+    head, claims, signature = _signed(0, now).split(".")
+    _, others, _ = _signed(1, now).split(".")
+    return {
+        "a token with another's claims": f"{head}.{others}.{signature}",
+        "a token that is over": _signed(0, now - 2 * LIFETIME_S),
+        "a token without a signature": f"{head}.{claims}.",
+    }
+
+
 def _signed(number: int, now: int) -> str:
-    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": asks.key_id(number), "jti": f"bench-{number}"}
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": asks.key_id(number % asks.KEYS), "jti": f"bench-{number}"}
     return jwt.encode(claims | {"iat": now, "exp": now + LIFETIME_S}, _private(), ALGORITHM, headers={"kid": _KID})

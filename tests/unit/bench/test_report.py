@@ -81,12 +81,28 @@ def results(bench: Any, *, with_scale: bool = True, readings: list[int] | None =
     )
 
 
+def test_the_longest_pause_is_held_or_not_as_the_loop_was_held_up(bench: Any) -> None:
+    """Its table says what was done meanwhile; a run without pauses says that they were not measured."""
+    found = results(bench)
+    assert cells(bench("figures").figures_table(found), "ms that the loop is held up")[3:] == ["-", "not measured"]
+    assert "The longest pauses of the loop\n\nNot measured." in bench("report").document(found)
+
+    level = {"a reload": [6.0, 7.0, 5.5], "a scrape": [1.0, 1.0, 9.0]}
+    found.pauses = [
+        bench("paused").Level(3_000, 50, work={name: [0.1] for name in level}, held_up=level, passed=level, took=level)
+    ]
+    text = bench("report").document(found)
+    assert cells(text, "ms that the loop is held up")[1:] == ["≤ 5", "≤ 1", "6.00 (5.50-7.00)", "**not met**"]
+    assert cells(text, "a reload")[:3] == ["a reload", "0.10", "6.00 (5.50-7.00)"]
+    assert "a reload, 3,000 live orders, 50 policies" in text
+
+
 def scale(bench: Any) -> Any:
     """Guards that all cost the same, and four starts."""
     module, start = bench("scale"), bench("starts").Start
     starts = [start(0, 1.0, 1.5, 58_000_000), start(100_000, 2.0, 2.5, 60_000_000)]
     starts += [start(100_005, 1.1, 1.6, 1, how="after a snapshot"), start(100_004, 9.0, 9.5, 1, how="with others")]
-    names = [*module.SIZES, module.OPEN, module.PAST]
+    names = list(module.FOLDERS)
     return module.Scale(100_000, 1_000_000, {name: [100.0, 100.0] for name in names}, starts)
 
 
