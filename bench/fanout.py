@@ -23,7 +23,10 @@ SOCKETS: Final = (1, 100)
 
 
 class Frames(msgspec.Struct):
-    """One contestant at one number of sockets in one round; `burst` is what the daemon sends at once."""
+    """One contestant at one number of sockets in one round; `burst` is what the daemon sends at once.
+
+    `loop_ms`: as that of a `field.Window`.
+    """
 
     name: str
     turn: int
@@ -31,6 +34,7 @@ class Frames(msgspec.Struct):
     burst: int
     cpu_us: float
     frames_per_s: float
+    loop_ms: float = 0.0
 
 
 class Run:
@@ -58,6 +62,7 @@ class Run:
         return found
 
     def _windows(self, name: str, sockets: int, turn: int) -> list[Frames]:
+        loop_ms = machine.calibration_ms(stream.CONTESTANT_CORE)
         at = stream.measured(
             self.ports[name],
             self.upstream,
@@ -68,7 +73,8 @@ class Run:
         )
         figures = {burst: at[f"burst_{burst}"] for burst in stream.BURSTS}
         return [
-            Frames(name, turn, sockets, burst, each["cpu_us"], each["frames_per_s"]) for burst, each in figures.items()
+            Frames(name, turn, sockets, burst, each["cpu_us"], each["frames_per_s"], loop_ms)
+            for burst, each in figures.items()
         ]
 
     def stop(self) -> None:

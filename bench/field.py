@@ -19,7 +19,7 @@ import machine
 import msgspec
 import tokens
 from asks import BY_NAME, HISTORY, STRANGER
-from contestants import Caller, Server
+from contestants import CONTESTANT_CORE, Caller, Server
 from daemon import HISTORY_BODY
 from forwarders import FORWARDERS
 from load import Job, Result
@@ -117,7 +117,10 @@ QUICK: Final = Plan(
 
 
 class Window(msgspec.Struct):
-    """One contestant in one scenario of one round. CPU is the contestant's own, a request, in microseconds."""
+    """One contestant in one scenario of one round. CPU is the contestant's own, a request, in microseconds.
+
+    `loop_ms`: what a fixed loop took on the contestants' core just before.
+    """
 
     ask: str
     connections: int
@@ -132,6 +135,7 @@ class Window(msgspec.Struct):
     p99_us: float
     longest_us: float = 0.0
     foreign_percent: float = 0.0
+    loop_ms: float = 0.0
 
 
 def percentile(ascending: list[int], share: float) -> float:
@@ -252,8 +256,10 @@ class Field:
     def _window(self, server: Server, scenario: Scenario, turn: int) -> Window:
         job = self._job(scenario)
         job.shown = self.sent[server.name][scenario.ask]
+        loop_ms = machine.calibration_ms(CONTESTANT_CORE)
         with scraping(server.ops) if scenario.is_scraped else nullcontext():
-            return self.window(server, job, turn, name=scenario.name)
+            window = self.window(server, job, turn, name=scenario.name)
+        return msgspec.structs.replace(window, loop_ms=loop_ms)
 
     def _job(self, scenario: Scenario) -> Job:
         plan = self.plan

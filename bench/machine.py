@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 MEMORY_KINDS: Final = frozenset({"tmpfs", "ramfs", "devtmpfs", "hugetlbfs"})
 LIBRARIES: Final = ("aiohttp", "uvloop", "httptools", "msgspec", "jiter", "prometheus-client")
+LOOPS: Final = 3
 _TICK_S: Final = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -103,12 +104,24 @@ def real_disk(path: Path, *, mounts: str | None = None) -> str:
     return kind
 
 
-def calibration_ms() -> float:
-    """How long a fixed loop takes now: how far the machine's own speed moves from round to round."""
-    began_ns, total = time.process_time_ns(), 0
-    for number in range(300_000):
+def calibration_ms(core: int) -> float:
+    """How long a fixed loop takes now on a core, named as for `pin`: how far the machine's own speed moves.
+
+    The shortest of a few: what interrupts one of them is no speed.
+    """
+    usable = os.sched_getaffinity(0)
+    pin(0, core)
+    try:
+        return min(_loop_ms() for _ in range(LOOPS))
+    finally:
+        os.sched_setaffinity(0, usable)
+
+
+def _loop_ms() -> float:
+    began_ns, total = time.thread_time_ns(), 0
+    for number in range(100_000):
         total += number % 7
-    return (time.process_time_ns() - began_ns) / 1e6
+    return (time.thread_time_ns() - began_ns) / 1e6
 
 
 def check_linux() -> None:

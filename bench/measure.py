@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import checks
 import contestants
@@ -34,7 +34,11 @@ Say = Callable[[str], None]
 
 
 class Results(msgspec.Struct):
-    """Everything that a run found out. `memory_began`: when memory was measured, if before."""
+    """Everything that a run found out. `memory_began`: when memory was measured, if before.
+
+    `summary`: the same as the tables have it, see `summary.py`. `calibration`: a fixed loop a round, of runs that had
+    none a window.
+    """
 
     plan: Plan
     machine: dict[str, str]
@@ -53,6 +57,7 @@ class Results(msgspec.Struct):
     frames: list[Frames] = []
     memory_began: str = ""
     pauses: list[Level] = []
+    summary: dict[str, Any] = {}
 
 
 def sync_us(folder: Path) -> list[float]:
@@ -80,7 +85,6 @@ class Run:
         self.patience = Patience(plan.patience_s)
         self.windows: list[Window] = []
         self.verified: list[str] = []
-        self.calibration: list[float] = []
         self.recorded: dict[str, dict[str, int]] = {}
         self.orders = 0
         self.skipped = {name: why for name in PEERS if (why := peers.absent(name)) is not None}
@@ -90,7 +94,6 @@ class Run:
     def race(self, turn: int, daemon: Server, caller: Caller) -> None:
         """One round."""
         self.say(f"round {turn + 1} of {self.plan.rounds}")
-        self.calibration.append(machine.calibration_ms())
         folder = self.folder / f"round-{turn}"
         folder.mkdir()
         with ExitStack() as alive:
@@ -195,7 +198,6 @@ def run(plan: Plan, folder: Path, say: Say, *, earlier: Results | None = None) -
         verified=under_way.verified,
         recorded=under_way.recorded,
         skipped=under_way.skipped,
-        calibration=under_way.calibration,
         scale=scale,
         frames=frames,
         pauses=pauses,

@@ -13,11 +13,14 @@ from field import FOREIGN_PERCENT_MAX, OPEN_CONNECTIONS, OPEN_RATE
 from figures import WANTED, figures_table, floor_table, missed
 from forwarders import FORWARDERS
 from measure import Results
+from noise import SWING_MAX as GROUP_SWING_MAX
+from noise import between_rounds, noise_table, noisy, swings
 from paused import worst
 from tables import View, cpu, p50, rps, shown, spread
 
 METHOD: Final = Path(__file__).with_name("method.md")
 SWING_MAX: Final = 2.5
+DOUBTED_MAX: Final = 0.25  # of the groups of windows
 NOISY: Final = (
     " **A noisy run:** its latencies and rates, and whether a bound on those is met, are the neighbours' doing as much "
     "as the contestants'; what can be read are the CPU ratios, within their spread."
@@ -223,15 +226,23 @@ def _noise(results: Results) -> str:
     load = ", ".join(f"{each:.2f}" for each in results.load_average)
     foreign = [window.foreign_percent for window in results.windows]
     above = sum(each > FOREIGN_PERCENT_MAX for each in foreign)
-    swing = max(results.calibration, default=1.0) / min(results.calibration, default=1.0)
-    noisy = NOISY if swing > SWING_MAX or above else ""
-    return (
+    swing, groups, doubted = between_rounds(results), swings(results), sum(map(len, noisy(results).values()))
+    is_noisy = swing > SWING_MAX or above or doubted > len(groups) * DOUBTED_MAX
+    told = (
         f"Noise: load average {load} at the start; the host took {results.stolen_percent:.1f} % of the machine. In the "
         f"windows that count, other programs used {median(foreign):.0f} % of it in the median, {max(foreign):.0f} % at "
         f"most. Above {FOREIGN_PERCENT_MAX:.0f} %, {results.repeated} groups of windows were measured again, {above} "
         f"of {len(foreign)} windows had to stay. A fixed loop took up to {swing:.2f} times as long in one round as in "
-        f"another.{noisy}"
+        f"another.{NOISY if is_noisy else ''}"
     )
+    if not groups:
+        return told
+    return (
+        f"{told}\n\nThe loop runs on the contestants' core before every window. {doubted} of {len(groups)} groups of "
+        f"windows that are compared, those of one scenario in one round, are to be doubted: the loop took more than "
+        f"{GROUP_SWING_MAX} times as long before one of them as before another, or other programs were at work.\n\n"
+        f"{noise_table(results)}"
+    ).rstrip()
 
 
 def _checked(results: Results) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import asks
 import checks
 import contestants
+import machine
 import msgspec
 import past
 from contestants import Caller, Server, Size
@@ -46,7 +47,7 @@ class Scale(msgspec.Struct):
     """CPU of an order in microseconds, one a round, by what the guard has to know.
 
     `orders` were open in the guard of that name, `records` were there before in the other. `live`: how many orders
-    were open in each after its last window; none had ended.
+    were open in each after its last window; none had ended. `loop_ms`: as that of a `field.Window`.
     """
 
     orders: int
@@ -54,6 +55,7 @@ class Scale(msgspec.Struct):
     cpu_us: dict[str, list[float]]
     starts: list[Start] = []
     live: dict[str, int] = {}
+    loop_ms: dict[str, list[float]] = {}
 
     def ratios(self, name: str) -> list[float]:
         """Against the smallest of the same round."""
@@ -120,6 +122,8 @@ class Sizes:
             until_quiet(*(server.pid for server in servers), for_s=KEPT_S)
             for turn in range(self.plan.rounds):
                 for name in FOLDERS if turn % 2 == 0 else reversed(FOLDERS):
+                    loop_ms = machine.calibration_ms(contestants.CONTESTANT_CORE)
+                    self.found.loop_ms.setdefault(name, []).append(loop_ms)
                     self.found.cpu_us[name].append(self._cpu_us(field, by_name[name]))
         self.found.live = {name: field.sent[name]["order"] for name in FOLDERS}
         return field

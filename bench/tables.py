@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from statistics import median
+from typing import NamedTuple
 
 import fanout
 from field import OPEN_RATE, Window
@@ -65,13 +66,28 @@ def _grouped(count: int) -> str:
     return f"{count:,}".replace(",", " ")
 
 
+class Span(NamedTuple):
+    """What the rounds have of one figure."""
+
+    smallest: float
+    median: float
+    largest: float
+
+
+def span(values: Sequence[float]) -> Span | None:
+    """The smallest, the median and the largest of those that are numbers; None where there is none."""
+    numbers = [value for value in values if not math.isnan(value)]
+    return Span(min(numbers), median(numbers), max(numbers)) if numbers else None
+
+
 def spread(values: Sequence[float]) -> str:
     """Median (smallest-largest)."""
-    if not values:
+    found = span(values)
+    if found is None:
         return "-"
     if len(values) == 1:  # measured once
-        return shown(values[0])
-    return f"{shown(median(values))} ({shown(min(values))}-{shown(max(values))})"
+        return shown(found.median)
+    return f"{shown(found.median)} ({shown(found.smallest)}-{shown(found.largest)})"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -167,7 +183,7 @@ def dearer(results: Results, other: str) -> Iterator[tuple[str, float]]:
     """What costs the guard more CPU than it costs another who has the same job: median ratios of one round above 1."""
     for ask, title in ASKS.items():
         end = "-unsynced" if ask in UNSYNCED else ""
-        for view, how in _places(results, ask):
+        for view, how in places(results, ask):
             ratios = view.against(f"guard{end}", other + end, cpu)
             if ratios and median(ratios) > 1:
                 yield f"{title}, {how}:", median(ratios)
@@ -195,7 +211,7 @@ def floor_table(results: Results) -> str:
     others, rows = ("nginx-lua", "envoy", "aiohttp"), []
     for ask, name, title in FLOORS:
         end = "-unsynced" if ask in UNSYNCED else ""
-        for view, how in _places(results, ask):
+        for view, how in places(results, ask):
             told = [spread(view.against(name, other if other == "envoy" else other + end, cpu)) for other in others]
             row = [f"{title}, {how}", spread(view.of(name, cpu)), *told]
             rows.append([*row, spread(view.against(f"guard{end}", name, cpu))])
@@ -203,7 +219,7 @@ def floor_table(results: Results) -> str:
     return table([*head, "guard ÷ floor"], rows)
 
 
-def _places(results: Results, ask: str) -> Iterator[tuple[View, str]]:
+def places(results: Results, ask: str) -> Iterator[tuple[View, str]]:
     """The numbers of connections of a scenario, and its rate."""
     windows = [window for window in results.windows if window.ask == ask]
     for connections in sorted({window.connections for window in windows if not window.rate}):
