@@ -3,9 +3,7 @@
 Each is the median of ratios within one round, so that a neighbour's noise falls on both sides of it.
 """
 
-import math
 from collections.abc import Callable, Sequence
-from statistics import median
 from typing import Final, NamedTuple
 
 import fanout
@@ -13,7 +11,7 @@ from field import OPEN_RATE
 from measure import Results
 from paused import worst
 from scale import ALL, KEYS, OPEN
-from tables import Figure, View, cpu, p50, rps, shown, spread, table
+from tables import Figure, Span, View, cpu, p50, rps, shown, span, spread, table
 
 TELLING: Final = 100_000
 FLOOR: Final = "floor-unsynced"
@@ -39,15 +37,28 @@ class Wanted(NamedTuple):
         """The line of the floor."""
         return self._row(self.least(results) if self.least else [])
 
+    def told(self, results: Results) -> dict[str, object]:
+        """The same for programs."""
+        found = span(self.found(results))
+        return {
+            "what": self.what,
+            "must": self.must,
+            "aim": self.aim,
+            "is_more_better": self.is_more_better,
+            "found": found and found._asdict(),
+            "said": self._said(found).strip("*"),
+        }
+
     def _row(self, found: Sequence[float]) -> list[str]:
-        values = [value for value in found if not math.isnan(value)]
         sign = "≥" if self.is_more_better else "≤"
         bounds = [f"{sign} {self.must:g}", f"{sign} {self.aim:g}"]
-        if not values:
-            return [self.what, *bounds, "-", "not measured"]
-        return [self.what, *bounds, spread(values), self._said(median(values))]
+        return [self.what, *bounds, spread(found), self._said(span(found))]
 
-    def _said(self, value: float) -> str:
+    def _said(self, found: Span | None) -> str:
+        if found is None:
+            return "not measured"
+        value = found.median
+
         def holds(bound: float) -> bool:
             return value >= bound if self.is_more_better else value <= bound
 

@@ -51,6 +51,7 @@ def _measured(given: argparse.Namespace) -> bytes:
     import measure  # noqa: PLC0415 - likewise
     import msgspec  # noqa: PLC0415 - likewise
     import report  # noqa: PLC0415 - likewise
+    import summary  # noqa: PLC0415 - likewise
 
     earlier = None if given.memory is None else report.decoded(given.memory.read_bytes())
     machine.check_linux()
@@ -65,6 +66,7 @@ def _measured(given: argparse.Namespace) -> bytes:
     finally:
         if not given.keep:
             shutil.rmtree(folder, ignore_errors=True)
+    results.summary = summary.summed(results)
     encoded = msgspec.json.format(msgspec.json.encode(results), indent=1)
     given.results.parent.mkdir(parents=True, exist_ok=True)
     given.results.write_bytes(encoded + b"\n")
