@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 import tables
-from field import FOREIGN_PERCENT_MAX, OPEN_CONNECTIONS, OPEN_RATE
+from field import FOREIGN_PERCENT_MAX, OPEN_CONNECTIONS, OPEN_RATE, Plan
 from figures import WANTED, figures_table, floor_table, missed
 from forwarders import FORWARDERS
 from measure import Results
@@ -20,6 +20,7 @@ from tables import View, cpu, p50, rps, shown, spread
 
 METHOD: Final = Path(__file__).with_name("method.md")
 SWING_MAX: Final = 2.5
+FEW: Final = ", fewer than a run has whose figures are published"
 DOUBTED_MAX: Final = 0.25  # of the groups of windows
 NOISY: Final = (
     " **A noisy run:** its latencies and rates, and whether a bound on those is met, are the neighbours' doing as much "
@@ -215,7 +216,7 @@ def _machine(results: Results) -> str:
         *([name, about[name]] for name in ("nginx", "envoy", *FORWARDERS) if name in about),
         *([name, f"skipped: {why}"] for name, why in results.skipped.items()),
         ["guard", about["guard"]],
-        ["measured", f"{results.began}, {plan.rounds} rounds"],
+        ["measured", f"{results.began}, {plan.rounds} rounds{FEW if plan.rounds < Plan().rounds else ''}"],
         *([["its memory measured", results.memory_began]] if results.memory_began else []),
         ["windows", f"{plan.closed_s} s, at a fixed rate {plan.open_s} s, after {plan.warm_s} s of warm-up"],
     ]

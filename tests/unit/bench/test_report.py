@@ -153,6 +153,13 @@ def test_the_document_tells_of_which_run_each_part_is(bench: Any) -> None:
     found = results(bench)
     assert "from one run;" in bench("report").document(found)
 
+    assert cells(bench("report").document(found), "measured") == [
+        "measured",
+        "now, 2 rounds, fewer than a run has whose figures are published",
+    ]
+    found.plan.rounds = 9
+    assert cells(bench("report").document(found), "measured")[-1] == "now, 9 rounds"
+
     found.memory_began = "the day before"
     text = bench("report").document(found)
     assert "memory is of the day before, all else of this one" in text
