@@ -107,12 +107,12 @@ class Guard:
         self.trust = Trust(self.settings.daemon.url, ca_file=self.settings.ca_file)
         self.journal, recovered = await asyncio.to_thread(self._recover)
         try:
-            begun = await asyncio.to_thread(
+            found = await asyncio.to_thread(
                 start_config, self.store, recovered, self.settings, last_seq=self.journal.last_seq, clock=self.clock
             )
-            self.policy_errors, self._uncounted = begun.policy_errors, begun.uncounted
-            self._build(begun.config, recovered)
-            await self._record_start(begun, recovered)
+            self.policy_errors, self._uncounted = found.policy_errors, found.uncounted
+            self._build(found.config, recovered)
+            await self._record_start(found, recovered)
             await self._open()
         except BaseException:
             await self.journal.close()
@@ -172,7 +172,7 @@ class Guard:
         """Why no policies are in force although their files are right."""
         return (self._uncounted,) if self._uncounted and self.desk.config.policies is None else ()
 
-    async def _record_start(self, begun: StartConfig, recovered: Recovered) -> None:
+    async def _record_start(self, found: StartConfig, recovered: Recovered) -> None:
         """Records the start, what was found and what is in force, on the disk before the doors open.
 
         A disk that fails does not keep the doors shut: new orders are refused then, and cancels pass.
@@ -182,7 +182,7 @@ class Guard:
         unproven = unsigned(recovered, self.directory, **ends)
         loose = self.desk.weakened = (*weakened(self.settings), *await self._other_ports(), *unproven)
         records = first_records(
-            recovered, begun.config, self.directory, weakened=loose, t_us=self.clock.t_us(), counts=begun.counts
+            recovered, found.config, self.directory, weakened=loose, t_us=self.clock.t_us(), counts=found.counts
         )
         if recovered.vkey != journal.vkey:
             records.insert(0, ("vkey", journal.introduction()))

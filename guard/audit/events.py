@@ -201,7 +201,7 @@ def _who(one: Mapping[str, Any]) -> str:
 
 
 def _with(key: object) -> str:
-    """With which key; records of earlier versions name none."""
+    """With which key; what the guard did by itself names none."""
     return f", with key {key}" if key else ""
 
 

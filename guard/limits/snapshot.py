@@ -6,7 +6,7 @@ orders spent and live ones hold; so is whatever can no longer count.
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from itertools import islice, repeat
+from itertools import islice
 from sys import intern
 from typing import Final, TypeVar
 
@@ -15,7 +15,6 @@ from msgspec import Struct
 from guard.limits import windows
 from guard.limits.bodies import short
 from guard.limits.holder import NONE_FILLED, About, Basis, Course, Fills, Holder, HolderStatus, Name, slim
-from guard.limits.order_ids import NOBODY
 from guard.limits.shared import same_about, same_whole
 from guard.limits.slots import find_slot
 from guard.limits.state import LogPart, OrderIds, Slot, State, Step, TradingRule, put_slot
@@ -91,10 +90,7 @@ class Slots(Struct, frozen=True, tag="slots"):
 
 
 class Ids(Struct, frozen=True, tag="ids"):
-    """Order ids of one account, which may go on in the next part; `recent` oldest first, `owners` whose each is.
-
-    A snapshot of an earlier version names no owners: its ids are nobody's.
-    """
+    """Order ids of one account, which may go on in the next part; `recent` oldest first, `owners` whose each is."""
 
     account: Account
     live: dict[str, str] = {}
@@ -174,8 +170,7 @@ def _put(state: State, part: Part, accounts: dict[Account, Account]) -> None:
             ids = state.ids.setdefault(account, OrderIds(account))
             ids.live.update(_names(state, part.live))
             ids.live_ex.update(_names(state, part.live_ex))
-            owners = (intern(owner) for owner in part.owners) if part.owners else repeat(NOBODY)
-            ids.recent.update(zip(map(slim, part.recent), owners, strict=False))
+            ids.recent.update(zip(map(slim, part.recent), map(intern, part.owners), strict=True))
         case _:
             _put_plain(state, part)
 

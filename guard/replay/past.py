@@ -207,8 +207,7 @@ class _Past:
         report.is_again(ts)
         claimed = [(c, u) for c, u in zip(record.claims, record.used, strict=False) if SHADOW not in c.counter]
         was = (_marks(filter(is_judged, record.reasons)), tuple(c for c, _ in claimed), tuple(u for _, u in claimed))
-        is_full = any(claim.also for claim, _ in claimed)  # an earlier record tells the cells, too
-        now = (_marks(verdict.reasons), verdict.claims if is_full else recorded(verdict.claims), verdict.used)
+        now = (_marks(verdict.reasons), recorded(verdict.claims), verdict.used)
         if was == now or _by_counter(was) == _by_counter(now):
             report.reproduced += 1
             return

@@ -1,7 +1,6 @@
 """Which order an id names; ids that the daemon gives out twice."""
 
 import pytest
-from msgspec import structs
 
 from guard.codes import Code
 from guard.limits import (
@@ -18,7 +17,6 @@ from guard.limits import (
     snapshot,
 )
 from guard.limits.order_ids import RECENT_IDS_MAX
-from guard.limits.snapshot import Ids
 from guard.terms import Account, Env, OrderNames, Refusal
 from tests.support.ledger import REAL, REFUSED, UNKNOWN, accepted, change, new_order, sums, through_json
 
@@ -200,16 +198,6 @@ def test_an_id_that_comes_again_stays_its_first_owners() -> None:
     settle(state, "p", accepted("7", "x7"), t_us=2)
     end_order(state, "p", t_us=3)
     assert whose(state, "7", "x7") == "bot"
-
-
-def test_a_snapshot_without_owners_makes_ids_nobodys() -> None:
-    """What an earlier version wrote is read, and guesses nothing."""
-    state = State()
-    place(state, "o", "7", "x7")
-    end_order(state, "o", t_us=1)
-    parts = [structs.replace(part, owners=()) if isinstance(part, Ids) else part for part in snapshot(state)]
-    assert whose(restore(parts), "7", "x7") == NOBODY
-    assert is_known_order(restore(parts), REAL, "x7")
 
 
 def test_an_order_without_ids_is_known_by_its_stamp() -> None:
