@@ -227,10 +227,13 @@ class Facts:
             self.doubts[decision] = Doubt(ts, decision, key, symbol, why)
 
     def reconciled(self, ts: str, members: Mapping[str, Any]) -> None:
-        """Evidence, or a person, settled an unknown; or a person gave up an accepted order that no list showed."""
+        """Evidence, or a person, settled an unknown; or a person gave up, or named, an order that no list showed."""
         decision, is_refused = str(members.get("decision")), members.get("verdict") == "refused"
-        if members.get("by") and is_refused and (members.get("order_id_ex") or members.get("order_id")):
-            self._doubt(ts, decision, members, why="accepted, and in no list")
+        if members.get("by") and (members.get("order_id_ex") or members.get("order_id")):
+            if is_refused:
+                self._doubt(ts, decision, members, why="accepted, and in no list")
+            elif decision not in self.doubts and len(self.doubts) < ROWS_MAX:  # those beyond are not told apart
+                self._doubt(ts, decision, members, why=f"listed as {members.get('order_id_ex')}, a person said")
         doubt = self.doubts.get(decision)
         if doubt is not None:
             doubt.settled, doubt.source = ts, str(members.get("source"))

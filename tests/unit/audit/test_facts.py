@@ -309,3 +309,21 @@ def test_an_accepted_order_that_a_person_gave_up_is_told_beside_the_doubts() -> 
     assert facts.doubts_total == len(facts.doubts) == 1
     for words in ("01A", "accepted, and in no list", "person · Ada, with key desk · asked"):
         assert words in page, words
+
+
+def test_an_accepted_order_that_a_person_named_is_told_beside_the_doubts() -> None:
+    """It was never unknown, and yet it is followed by the id that a person told; a doubt is told once."""
+    order = {"decision": "01A", "key": "bot", "symbol": "HK.00700"}
+    end = {"verdict": "accepted", "source": "person", "by": "Ada", "by_key": "desk", "reason": "asked"}
+    for verdict, told in (("accepted", "listed as 78, a person said"), ("unknown", "reset")):
+        facts = Facts()
+        facts.take(
+            [
+                FoundRecord(Line(1, TS, "outcome", "", b""), order | {"verdict": verdict, "message": "reset"}),
+                FoundRecord(Line(2, TS, "reconciled", "", b""), order | end | {"order_id_ex": "78"}),
+            ]
+        )
+        page = str(outcomes(facts))
+        assert facts.doubts_total == len(facts.doubts) == 1
+        for words in ("01A", told, "accepted, ", "person · Ada, with key desk · asked"):
+            assert words in page, words
