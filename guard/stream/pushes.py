@@ -17,7 +17,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _SIZES: Final = {_FIXED64: 8, _FIXED32: 4}
 _VARINT_BYTES_MAX: Final = 10
 _S2C, _HEADER = 4, 1
-_ENV, _ACC_ID = 1, 2
+_ENV, _ACC_ID, _TRD_MARKET = 1, 2, 3
 _ORDER = 2
 # Where Order and OrderFill carry order_id, order_id_ex and remark; a fill has no remark, nor a field of number 0.
 ORDER_PUSHES: Final = {2208: (4, 5, 18), 2218: (4, 5, 0)}
@@ -26,10 +26,11 @@ Fields = dict[int, int | bytes]
 
 
 class Pushed(Struct, frozen=True):
-    """The order that a push is about."""
+    """The order that a push is about. `trd_market`: that of its header, None where the header names none."""
 
     account: Account
     names: OrderNames
+    trd_market: int | None = None
 
 
 class TwoAccountsError(Exception):
@@ -47,15 +48,16 @@ def pushed(proto_id: int, body_b64: str, *, acc_id: int | None) -> Pushed | None
         return None
     try:
         message = _message(binascii.a2b_base64(body_b64, strict_mode=True))
-        header = _fields(_bytes(message, _HEADER), _ENV, _ACC_ID)
+        header = _fields(_bytes(message, _HEADER), _ENV, _ACC_ID, _TRD_MARKET)
         named = _number(header, _ACC_ID)
         if acc_id is not None and named != acc_id:
             raise TwoAccountsError
         account = Account(Env(_number(header, _ENV)), named)
         names = _names(_bytes(message, _ORDER), places)
+        trd_market = _number(header, _TRD_MARKET) if _TRD_MARKET in header else None
     except ValueError:  # binascii's and Unicode's errors are ValueErrors too
         return None
-    return None if acc_id is None else Pushed(account, names)
+    return None if acc_id is None else Pushed(account, names, trd_market)
 
 
 def _message(data: bytes) -> Fields:

@@ -65,7 +65,7 @@ def classified(data: bytes) -> Frame:
 def test_a_key_that_sees_its_own_alone_is_pushed_its_own(proto_id: int, owner: str, *, shown: bool) -> None:
     """Orders and fills; a key that is not so bound is shown them all."""
     found = classified(trade(proto_id, order_id=7, order_id_ex="x7"))
-    assert found.order == Pushed(Account(Env.REAL, 7), OrderNames("7", "x7"))
+    assert found.order == Pushed(Account(Env.REAL, 7), OrderNames("7", "x7"), 1)
     assert may_see_order("bot", found, owner=owner, is_own_only=True) is shown
     assert may_see_order("bot", found, owner=owner, is_own_only=False)
 

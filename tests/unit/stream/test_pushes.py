@@ -31,11 +31,11 @@ def order(header: Any = HEADER, **members: Any) -> bytes:
 
 def test_an_order_is_named_by_both_ids_and_its_remark() -> None:
     """64-bit ids come whole; a fill has no remark, and may lack either id."""
-    assert read(order()) == Pushed(REAL, OrderNames(str(U64), "FH1C", "g:01"))
+    assert read(order()) == Pushed(REAL, OrderNames(str(U64), "FH1C", "g:01"), 1)
     fill = push_body(2218, {"header": HEADER, "order_fill": FILL})
-    assert read(fill, 2218) == Pushed(REAL, OrderNames("7", "x7", None))
+    assert read(fill, 2218) == Pushed(REAL, OrderNames("7", "x7", None), 1)
     bare = push_body(2218, {"header": HEADER, "order_fill": {"code": "00700"}})
-    assert read(bare, 2218) == Pushed(REAL, OrderNames())
+    assert read(bare, 2218) == Pushed(REAL, OrderNames(), 1)
 
 
 def test_a_message_without_its_response_is_read_too() -> None:
@@ -56,6 +56,9 @@ def test_a_message_without_its_response_is_read_too() -> None:
         order(header={"acc_id": U64}),
         order(header={"trd_env": 1}),
         order(header={"trd_env": 7, "acc_id": U64}),
+        encode("Trd_UpdateOrder", {"header": HEADER | {"trd_market": 1}, "order": ORDER}).replace(
+            b"\x18\x01", b"\x1a\x00", 1
+        ),
         push_body(2208, {"header": HEADER}),
         push_body(2208, {"order": ORDER}),
         push_body(2208, {"header": HEADER, "order": ORDER}) * 2,
@@ -94,7 +97,7 @@ def test_fields_of_every_kind_are_passed_over_at_their_length() -> None:
     """Nobody asks for them, and they may stand twice: a number, eight bytes, a text, four bytes."""
     header = encode("Trd_UpdateOrder", {"header": HEADER})
     for unasked in (b"\x18\x96\x01", b"\x19" + b"\xff" * 8, b"\x1a\x02ab", b"\x1d" + b"\xff" * 4):
-        assert read(unasked * 2 + header + b"\x12\x03\x2a\x01a") == Pushed(REAL, OrderNames(None, "a", None))
+        assert read(unasked * 2 + header + b"\x12\x03\x2a\x01a") == Pushed(REAL, OrderNames(None, "a", None), 1)
 
 
 @given(st.binary(max_size=60))
@@ -118,7 +121,7 @@ def test_what_was_written_is_read(env: Env, acc_id: int, names: dict[str, Any]) 
     body = push_body(2208, {"header": {"trd_env": int(env), "acc_id": acc_id, "trd_market": 1}, "order": names})
     number = None if "order_id" not in names else str(names["order_id"])
     wanted = OrderNames(number, names.get("order_id_ex"), names.get("remark"))
-    assert read(body, acc_id=acc_id) == Pushed(Account(env, acc_id), wanted)
+    assert read(body, acc_id=acc_id) == Pushed(Account(env, acc_id), wanted, 1)
 
 
 def test_pushes_of_orders_are_those_of_the_trade_family() -> None:

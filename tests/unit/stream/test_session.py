@@ -100,6 +100,18 @@ def test_w13_a_trade_without_a_market_is_not_shown_to_a_market_bound_key(members
     assert shown(ALL, data)
 
 
+@pytest.mark.parametrize("proto_id", [2208, 2218])
+def test_w13_a_trade_of_another_market_than_its_frame_says_is_not_shown_to_a_market_bound_key(proto_id: int) -> None:
+    """A frame that says US around an order of HK: neither market's keys can be sure that it is theirs."""
+    whole = json.loads(trade(proto_id))  # HK, as its frame says
+    lying = json.dumps(whole | {"trd_market": 2}).encode()
+
+    assert shown(markets("HK"), json.dumps(whole).encode())
+    assert not shown(markets("US"), lying)
+    assert not shown(markets("HK", "US"), lying)
+    assert shown(ALL, lying)
+
+
 @pytest.mark.parametrize("members", [{}, {"acc_id": None}])
 def test_w13_a_trade_without_an_account_is_nobodys(members: dict[str, Any]) -> None:
     """An event that does not say whose it is goes to nobody, not even to a key without restrictions."""
