@@ -341,8 +341,8 @@ class Life:
             return
         reply = one.reply.result()
         name, told = (said(reply)["s2c"] or {}).get("order_id_ex", ""), self.wire.told.get(decision_of(reply))
-        if told is None:  # given again, after a list told what became of it
-            assert name in self.simulator.orders
+        if told is None:  # given again, after lists told what became of it
+            assert name in self.simulator.orders or said(reply)["ret_type"] == -1
         else:
             assert name.encode() in told
 
@@ -369,8 +369,7 @@ class Life:
         if is_killed:
             self.leaving.desk, self._unheard = None, None
             self._runs += 1
-            shutil.copytree(config.parent, self._home / str(self._runs))
-            config = self._home / str(self._runs) / config.name
+            config = self._copied(config.parent, self._home / str(self._runs)) / config.name
         await self.end()
         while self.wire.acting:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.001)
@@ -382,6 +381,13 @@ class Life:
         self._others.clear()
         self.medium.is_broken = False
         await self._stack.enter_async_context(self._running(config))
+
+    @staticmethod
+    def _copied(folder: Path, to: Path) -> Path:
+        """What was in the files at one moment, though they are written meanwhile: what signs the record, then that."""
+        shutil.copytree(folder, to, ignore=shutil.ignore_patterns("journal"))
+        shutil.copytree(folder / "state" / "journal", to / "state" / "journal")
+        return to
 
     async def settle(self) -> None:
         """All has come to rest: nothing is held but what was paid."""
