@@ -293,6 +293,24 @@ async def test_what_waited_for_a_connection_is_asked_once_more_before_it_leaves(
         await client.close()
 
 
+async def test_what_may_no_longer_leave_once_its_connection_stands_does_not() -> None:
+    """Halted while the daemon was being dialled: nothing is sent, and the connection serves the next one."""
+    async with scripted() as daemon:
+        client = Client(Link(url=f"http://127.0.0.1:{daemon.port}"))
+        is_halted = False
+        dialling = asyncio.ensure_future(client.send(replace(ORDER, may_leave=lambda: not is_halted)))
+        await asyncio.sleep(0)
+        assert client.dials_total == 1
+        is_halted = True
+
+        kept = await dialling
+        assert isinstance(kept, Failure)
+        assert not kept.is_sent
+        assert isinstance(await client.send(READ), Answer)
+        assert (len(daemon.requests), daemon.connections) == (1, 1)
+        await client.close()
+
+
 @contextlib.asynccontextmanager
 async def warm(connections: int) -> AsyncIterator[tuple[Client, ScriptedDaemon]]:
     """A client with so many idle connections; each has been asked once."""
