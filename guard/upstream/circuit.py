@@ -70,8 +70,8 @@ class Circuit(Struct):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys that it holds back, unless that is all of them; none if it is closed."""
-        return () if EVERYBODY in self.blamed or not self.is_open else tuple(sorted(self.blamed - {""}))
+        """The keys that it holds back, unless that is all of them; none if it is closed: then nobody is blamed."""
+        return () if EVERYBODY in self.blamed else tuple(sorted(self.blamed - {""}))
 
     def wait_us(self, now_us: int, *, owner: str | None = None) -> int | None:
         """How long a request of this key, if it is no cancel, has to wait, at least 1; None: it may pass now.

@@ -140,3 +140,38 @@ class HeldDisk(FaultyDisk):
         self.is_syncing.set()
         self.let.wait(5)
         super().fdatasync(fd)
+
+
+class Diary(FaultyDisk):
+    """A disk that notes in `done` what was synced, cut or removed, by name and in order, and in `left` what is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left: dict[int, str] = {}
+        self.done: list[tuple[str, str]] = []
+
+    def open(self, path: Path, flags: int) -> int:
+        """Opens, and notes the name."""
+        fd = super().open(path, flags)
+        self.left[fd] = path.name
+        return fd
+
+    def close(self, fd: int) -> None:
+        """Closes; what is closed twice is a KeyError."""
+        del self.left[fd]
+        super().close(fd)
+
+    def fsync(self, fd: int) -> None:
+        """Syncs, and notes it."""
+        super().fsync(fd)
+        self.done.append(("fsync", self.left[fd]))
+
+    def ftruncate(self, fd: int, size: int) -> None:
+        """Cuts, and notes it."""
+        super().ftruncate(fd, size)
+        self.done.append(("ftruncate", self.left[fd]))
+
+    def unlink(self, path: Path) -> None:
+        """Removes, and notes it."""
+        super().unlink(path)
+        self.done.append(("unlink", path.name))

@@ -11,7 +11,7 @@ from guard.journal.checkpoints import CheckpointFile, checkpoints_path, largest,
 from guard.journal.note import Checkpoint, sign, split
 from guard.journal.space import Marks, Space
 from guard.journal.tree import EMPTY_ROOT, TreeHead
-from tests.support.disk import FaultyDisk
+from tests.support.disk import Diary, FaultyDisk
 from tests.support.signed import NEXT, OWN
 
 HOUR: Final = 3600
@@ -58,6 +58,20 @@ def test_the_file_keeps_the_last_note_and_one_an_hour(tmp_path: Path) -> None:
 
     assert kept(tmp_path) == [59, 119, 179, 239, 299]
     assert checkpoints_path(tmp_path).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_note_and_the_name_of_its_file_are_on_the_medium(tmp_path: Path) -> None:
+    """The name once, each note; a file that was never written to is closed like any other."""
+    disk = Diary()
+    file = opened(tmp_path, disk)
+    file.close()
+    file.put(note(1), wall_s=0)
+    file.put(note(2), wall_s=0)
+    file.close()
+
+    name = checkpoints_path(tmp_path).name
+    assert disk.done == [("fsync", tmp_path.name), ("fsync", name), ("fsync", name)]
+    assert disk.left == {}
 
 
 @pytest.mark.parametrize("target", ["elsewhere", "nowhere", "checkpoints"])

@@ -12,7 +12,7 @@ from guard.journal.retention import delete, outlived, prune_record
 from guard.journal.segments import segment_numbers
 from guard.journal.tree import Tree, leaf
 from tests.support.clock import ManualClock
-from tests.support.disk import FaultyDisk
+from tests.support.disk import Diary, FaultyDisk
 from tests.support.journal import decision, file_of
 from tests.support.signed import verdict
 
@@ -102,8 +102,13 @@ def test_the_record_of_a_deletion_stands_for_what_is_gone(state: Path) -> None:
     pruned = prune_record(state, (1, 2, 3), sign=journal.sign_tree)
     journal.append("prune", pruned)
     journal.flush()
-    delete(state, (1, 2, 3), disk=FaultyDisk())
+    disk = Diary()
+    delete(state, (1, 2, 3), disk=disk)
     journal.shut()
+
+    gone = [("unlink", file_of(state, number).name) for number in (1, 2, 3)]
+    assert disk.done == [*gone, ("fsync", file_of(state, 1).parent.name)]
+    assert disk.left == {}
 
     assert (pruned.first_seq, pruned.root, pruned.segments) == (tree.size + 1, tree.root().hex(), (1, 2, 3))
     assert pruned.last_ts.startswith("2026-11-25T12")

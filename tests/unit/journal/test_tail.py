@@ -12,7 +12,7 @@ from guard.journal.entries import TornTail
 from guard.journal.segments import read_lines, replay, segment_numbers
 from guard.journal.statedir import journal_dir
 from guard.journal.tail import recover
-from tests.support.disk import FaultyDisk
+from tests.support.disk import Diary, FaultyDisk
 from tests.support.journal import file_of
 
 DISK = Disk()
@@ -130,6 +130,19 @@ def test_a_recovery_that_was_broken_off_loses_no_torn_byte(state: Path, call: st
     recover(state, disk=DISK)
     assert file_of(state, last).read_bytes() == before
     assert b"torn" in [path.read_bytes() for path in journal_dir(state).glob("*.torn*")]
+
+
+def test_torn_bytes_are_cut_off_once_their_copy_would_outlive_the_power(state: Path) -> None:
+    """The copy, then its name, then the cut, each on the medium; and nothing stays open."""
+    path = file_of(state, segment_numbers(state)[-1])
+    with path.open("ab") as file:
+        file.write(b"torn")
+    disk = Diary()
+    recover(state, disk=disk)
+
+    copy, directory = ("fsync", f"{path.name}.torn"), ("fsync", path.parent.name)
+    assert disk.done == [copy, directory, ("ftruncate", path.name), ("fsync", path.name)]
+    assert disk.left == {}
 
 
 @pytest.mark.parametrize("call", ["open", "write", "fsync"])
