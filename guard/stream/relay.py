@@ -127,8 +127,7 @@ class Relay:
             socket.end(End.SHUT_DOWN.value)
 
     async def close(self) -> None:
-        """End everything, and the connection to the daemon."""
-        self.end_all()
+        """After `end_all`: end the look at sockets, and the connection to the daemon."""
         if self._timer is not None:
             self._timer.cancel()
         await self._feed.close()

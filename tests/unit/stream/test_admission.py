@@ -114,6 +114,7 @@ async def test_a_ticket_opens_one_handshake(guard: Guard) -> None:
     assert code is None
     assert visit.principal is not None
     assert visit.principal.id == "reader"
+    assert visit.call.is_known  # its connection is not the first to make room
     assert judged(guard, asked(None, token=told["ticket"]))[1] is Code.UNAUTHENTICATED
     assert judged(guard, asked(None, token="wst_guessed"))[1] is Code.UNAUTHENTICATED
 
