@@ -25,7 +25,8 @@ from guard.walk.obstacle import Obstacle, obstacle_to
 from guard.walk.outgoing import opening_of
 from guard.walk.prepare import ask_more, at_once, prepare
 from guard.walk.recorder import DecidedTrade, Recorder
-from guard.walk.replies import again, as_told, refused, told
+from guard.walk.repeats import again
+from guard.walk.replies import as_told, refused, told
 from guard.walk.sending import Sending
 from guard.walk.shadow import shadowed
 from guard.walk.together import raise_fault

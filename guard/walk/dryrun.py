@@ -37,7 +37,8 @@ from guard.walk.judging import judge_passing, judge_trade
 from guard.walk.obstacle import obstacle_to
 from guard.walk.prepare import ask_more, at_once, prepare
 from guard.walk.recorder import Recorder
-from guard.walk.replies import json_answer, rate_headers, refused, status_of
+from guard.walk.repeats import status_of
+from guard.walk.replies import json_answer, rate_headers, refused
 from guard.walk.visit import Situation, Visit
 
 CHECKS_PER_MINUTE_MAX: Final = 120  # dry runs a key may ask for in a minute

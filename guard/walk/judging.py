@@ -41,7 +41,7 @@ from guard.walk.desk import Desk
 from guard.walk.door import rights, state_reasons
 from guard.walk.largest import largest_of
 from guard.walk.outgoing import outbound_of, resulting_of
-from guard.walk.replies import idempotency_cell
+from guard.walk.repeats import idempotency_cell
 from guard.walk.subscribing import objections
 from guard.walk.unlocking import waiting
 from guard.walk.visit import Ruling, Situation, Visit

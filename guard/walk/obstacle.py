@@ -14,7 +14,7 @@ from guard.walk.judging import Assessment
 from guard.walk.naming import NAMING
 from guard.walk.ownership import against_original
 from guard.walk.prepare import more_to_ask
-from guard.walk.replies import first_of
+from guard.walk.repeats import first_of
 from guard.walk.visit import Situation, Visit
 
 

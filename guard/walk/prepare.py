@@ -20,7 +20,7 @@ from guard.walk.judging import Assessment, working_exits
 from guard.walk.largest import lot_of
 from guard.walk.naming import NAMING
 from guard.walk.ownership import ownership
-from guard.walk.replies import idempotency_cell
+from guard.walk.repeats import idempotency_cell
 from guard.walk.visit import Situation, Visit
 
 _log = structlog.get_logger("guard")

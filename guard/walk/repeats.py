@@ -1,0 +1,99 @@
+"""A trade under an Idempotency-Key that was used before: what its first request was answered is told again.
+
+Nothing is sent and nothing moves. The answer is put together from the outcome on record.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+
+from guard.codes import Code
+from guard.errors import JournalFault
+from guard.limits import find_slot
+from guard.server import passed_reply
+from guard.terms import Answer, CancelAll, Claim, Effect, Outcome, Refusal, Reply, Taken, Verdict, refuse
+from guard.walk.desk import Desk
+from guard.walk.recent import RecentDecision
+from guard.walk.recorder import Recorder
+from guard.walk.replies import trade_body
+from guard.walk.visit import Situation, Visit
+
+_log = structlog.get_logger("guard")
+
+
+def idempotency_cell(name: str, path: str, key: str) -> str:
+    """The counter of an Idempotency-Key: one for each principal and endpoint; the key itself appears only hashed."""
+    return f"idempotency/key={name}|{path}|{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+def first_of(desk: Desk, visit: Visit, *, taken: Taken, claim: Claim) -> Outcome | Refusal:
+    """What became of the first request with this Idempotency-Key, or why its answer cannot be given again now."""
+    slot = find_slot(desk.state, claim.counter, t_us=visit.t_us)
+    if slot is None:
+        raise AssertionError(f"slot {claim.counter} was taken and is free in one step")
+    if taken.value != claim.value:
+        return refuse(
+            Code.IDEMPOTENCY_CONFLICT, "this Idempotency-Key was used for another request; send a new one with each"
+        )
+    if slot.outcome is None:
+        return refuse(
+            Code.IN_FLIGHT, "the first request with this Idempotency-Key is under way; ask again for its answer"
+        )
+    if slot.outcome.verdict is Verdict.UNKNOWN:
+        message = f"the outcome of the first request is not known; ask for decision {taken.step}"
+        if visit.effect is Effect.ORDER_CANCEL:
+            message = f"{message}, or send the cancel without this Idempotency-Key"
+        return refuse(Code.OUTCOME_UNKNOWN, message)
+    return slot.outcome
+
+
+def again(recorder: Recorder, visit: Visit, situation: Situation, *, first: Outcome, step: str) -> Reply:
+    """The Idempotency-Key was used before: the answer to its first request is given again."""
+    visit.outcome = "allowed"
+    try:
+        recorder.allowed(visit, situation, replays=step)
+    except JournalFault as fault:  # nothing is sent and nothing moves, so the answer is not kept back
+        _log.error("repeat_not_recorded", decision=visit.id, replays=step, why=str(fault))
+    body = _rebuilt(first, situation, parts=recorder.desk.recent.part_of(step))
+    return passed_reply(Answer(status_of(first), "application/json", body), decision=step)
+
+
+def status_of(first: Outcome) -> int:
+    """The status of an answer that is given again; a cancel-all that was sent in parts had none from the daemon."""
+    return first.status or 200
+
+
+def _rebuilt(outcome: Outcome, situation: Situation, *, parts: Sequence[RecentDecision]) -> bytes:
+    """The daemon's first answer, as far as the outcome record tells it. `parts`: the cancels of a cancel-all."""
+    if outcome.verdict is Verdict.REFUSED and not parts:
+        said = {"ret_msg": outcome.message, "err_code": outcome.err_code}
+        return msgspec.json.encode({"ret_type": outcome.ret_type or -1, **said, "s2c": None})
+    s2c: dict[str, object] = {}
+    if outcome.order_id is not None:
+        s2c["order_id"] = _number(outcome.order_id)
+    if outcome.order_id_ex is not None:
+        s2c["order_id_ex"] = outcome.order_id_ex
+    if isinstance(situation.intent, CancelAll):
+        s2c |= {"order_id": 0, "order_id_ex": "", **_results(parts)}
+    failed = sum(1 for one in parts if one.verdict not in {None, Verdict.ACCEPTED.value})
+    return trade_body(situation, s2c, failed=failed, of=len(parts))
+
+
+def _results(parts: Sequence[RecentDecision]) -> dict[str, object]:
+    """What has become of each cancel of a cancel-all, and how many are pending."""
+    told = [
+        {
+            "order_id": _number(one.order_id),
+            "order_id_ex": one.order_id_ex,
+            "decision": one.id,
+            "outcome": one.verdict or "pending",
+        }
+        for one in parts
+    ]
+    return {"results": told, "pending": sum(1 for one in parts if one.verdict is None)}
+
+
+def _number(order_id: str | None) -> int | str | None:
+    return int(order_id) if order_id is not None and order_id.isdigit() else order_id
