@@ -35,6 +35,7 @@ http {{
   server {{
     listen 127.0.0.1:{port} backlog=1024;
     proxy_http_version 1.1; proxy_set_header Connection "";
+    proxy_buffers 16 64k; proxy_busy_buffers_size 256k; proxy_max_temp_file_size 0;
     {server}
   }}
 }}
@@ -102,14 +103,18 @@ def nginx(folder: Path, behind: Server) -> Iterator[Server]:
 
 
 @contextmanager
-def nginx_lua(folder: Path, behind: Server, *, synced: bool, name: str) -> Iterator[Server]:
-    """An nginx with the policy of `policy.lua`; its audit file is `folder/audit.jsonl`."""
+def nginx_lua(folder: Path, behind: Server, *, synced: bool, name: str, together: bool = False) -> Iterator[Server]:
+    """An nginx with the policy of `policy.lua`; its audit file is `folder/audit.jsonl`.
+
+    `synced`: one fdatasync an order; with `together`, one for all orders of a turn of its loop.
+    """
     modules = "\n".join(
         f"load_module {MODULES}/{module};" for module in ("ndk_http_module.so", "ngx_http_lua_module.so")
     )
     settings = folder / "settings.json"
     settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text(json.dumps(_settings(folder, synced=synced)), encoding="utf-8")
+    how = ("together" if together else "each") if synced else ""
+    settings.write_text(json.dumps(_settings(folder, synced=how)), encoding="utf-8")
     cpath = ";".join(f"{Path(path).parent}/?.so" for path in LUA_PATHS)
     http = LUA_HTTP.format(here=HERE, cpath=cpath, settings=settings)
     own = LUA_SERVER.format(daemon_key=asks.DAEMON_KEY)
@@ -117,7 +122,7 @@ def nginx_lua(folder: Path, behind: Server, *, synced: bool, name: str) -> Itera
         yield server
 
 
-def _settings(folder: Path, *, synced: bool) -> dict[str, object]:
+def _settings(folder: Path, *, synced: str) -> dict[str, object]:
     limits = {
         "scopes": SCOPES,
         "allowed_markets": asks.MARKETS,
@@ -149,7 +154,7 @@ def _settings(folder: Path, *, synced: bool) -> dict[str, object]:
         "read_window_s": asks.READ_WINDOW_S,
         "audit": str(folder / "audit.jsonl"),
         "halt": str(folder / "HALT"),
-        "synced": synced,
+        "synced": synced or False,
     }
 
 
@@ -182,11 +187,14 @@ def _address(port: int) -> dict[str, object]:
 
 def _envoy_config(port: int, daemon: int) -> dict[str, object]:
     types = "type.googleapis.com/envoy.extensions"
-    router = {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{types}.filters.http.router.v3.Router"}}
+    lean = {"suppress_envoy_headers": True, "dynamic_stats": False}
+    typed = {"@type": f"{types}.filters.http.router.v3.Router", **lean}
+    router = {"name": "envoy.filters.http.router", "typed_config": typed}
     routes = {"match": {"prefix": "/"}, "route": {"cluster": "daemon"}}
     manager = {
         "@type": f"{types}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "data",
+        "generate_request_id": False,
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [routes]}]},
         "http_filters": [router],
     }

@@ -3,9 +3,9 @@
 A daemon that pushes quotes, one contestant at a time on a core of its own, and callers who ask for the next burst when
 every socket has the last one whole, so nobody is overrun and nothing is conflated. Each caller compares what comes with
 what the daemon sent, to the byte, and no burst begins as the one before. CPU is the contestant's own, by frame
-delivered to a socket. The relay opens a stream of the daemon for each caller and passes on what comes, on uvloop,
-without looking at it: no key, no scope, no bound. The guard does all it does in production. Beside them stand the sends
-alone (`sends.py`), below which no relay can be.
+delivered to a socket. The relay has one stream of the daemon, as the guard has, and sends what comes to each caller in
+turn, on uvloop, without looking at it: no key, no scope, no bound, and who does not read holds up all others. The guard
+does all it does in production. Beside them stand the sends alone (`sends.py`), below which no relay can be.
 
     python bench/stream.py [--quick] [--json] [--report docs/performance-stream.md]
 """
@@ -21,8 +21,8 @@ import sys
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -43,6 +43,7 @@ CONTESTANT_CORE, OTHER_CORE = 0, 1
 DELIVERIES: Final = 60_000
 QUICK: Final = 20_000
 LIVES_S: Final = 8.0
+AGAIN_S: Final = 1.0
 BURSTS_MAX: Final = 1000  # bursts of a round
 LATE_S: Final = 0.05  # in which what is too much would have come
 ROUNDS: Final = 3
@@ -128,19 +129,55 @@ async def _ready(_: web.Request) -> web.Response:
     return web.Response()
 
 
-def relay(port: int, upstream: int) -> None:
-    """The plain relay: a stream of the daemon for each caller."""
+class Relay:
+    """One stream of the daemon for the sockets of all callers; each frame is sent to one after the other."""
 
-    async def ws(request: web.Request) -> web.StreamResponse:
+    def __init__(self, upstream: int) -> None:
+        self._url = f"http://127.0.0.1:{upstream}/ws"
+        self.callers: set[web.WebSocketResponse] = set()
+
+    async def ws(self, request: web.Request) -> web.StreamResponse:
+        """One caller, until it leaves; what it says is not looked at."""
         caller = web.WebSocketResponse(compress=False)
         await caller.prepare(request)
-        async with aiohttp.ClientSession() as session, session.ws_connect(f"http://127.0.0.1:{upstream}/ws") as stream:
-            async for message in stream:
-                await caller.send_str(message.data)
+        self.callers.add(caller)
+        try:
+            async for _ in caller:
+                pass
+        finally:
+            self.callers.discard(caller)
         return caller
 
+    async def lifespan(self, _: web.Application) -> AsyncIterator[None]:
+        """The stream is read while the server lives."""
+        reading = asyncio.ensure_future(self._read())
+        yield
+        reading.cancel()
+
+    async def _read(self) -> None:
+        async with aiohttp.ClientSession() as session:
+            while True:
+                with suppress(aiohttp.ClientError):
+                    async with session.ws_connect(self._url) as stream:
+                        async for message in stream:
+                            await self.tell(message.data)
+                await asyncio.sleep(AGAIN_S)
+
+    async def tell(self, text: str) -> None:
+        """One frame to every caller; who is leaving is forgotten."""
+        for caller in tuple(self.callers):
+            try:
+                await caller.send_str(text)
+            except ConnectionResetError:  # it is leaving
+                self.callers.discard(caller)
+
+
+def relay(port: int, upstream: int) -> None:
+    """The plain relay, as aiohttp's own examples tell many sockets the same."""
+    fan = Relay(upstream)
     app = web.Application()
-    app.router.add_get("/ws", ws)
+    app.cleanup_ctx.append(fan.lifespan)
+    app.router.add_get("/ws", fan.ws)
     app.router.add_get("/readyz", _ready)
     web.run_app(app, host="127.0.0.1", port=port, print=None, loop=uvloop.new_event_loop())
 

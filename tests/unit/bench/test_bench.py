@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
+from aiohttp import ClientConnectionResetError
 
 from guard.catalogue import find
 from guard.intent import parse
@@ -214,6 +215,30 @@ def endpoint() -> Endpoint:
     found = find("POST", "/api/order")
     assert isinstance(found, Endpoint)
     return found
+
+
+async def test_the_relay_of_the_benchmark_tells_every_caller_and_forgets_who_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One stream is for all sockets: a frame reaches each of them, whoever left before it."""
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    relay = importlib.import_module("stream").Relay(1)
+
+    class Caller:
+        def __init__(self, *, is_gone: bool) -> None:
+            self.is_gone, self.got = is_gone, list[str]()
+
+        async def send_str(self, text: str) -> None:
+            if self.is_gone:
+                raise ClientConnectionResetError
+            self.got.append(text)
+
+    there, gone = [Caller(is_gone=False), Caller(is_gone=False)], Caller(is_gone=True)
+    relay.callers.update((there[0], gone, there[1]))
+    await relay.tell("one")
+    await relay.tell("two")
+    assert [caller.got for caller in there] == [["one", "two"]] * 2
+    assert relay.callers == set(there)
 
 
 def test_before_memory_is_read_windows_of_a_minute_run_empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
