@@ -166,8 +166,26 @@ def test_a_torn_tail_is_told_from_an_edit(state: Path) -> None:
     assert file_of(state).read_bytes() == torn
 
 
+@pytest.mark.parametrize("is_emptied", [False, True])
+def test_a_record_that_was_cut_to_nothing_is_shorter_than_its_checkpoint(state: Path, *, is_emptied: bool) -> None:
+    """Exit 2, however much was cut off: the signed checkpoint tells that there was a record."""
+    file_of(state).unlink()
+    if is_emptied:
+        file_of(state).write_bytes(b"")
+
+    code, said = report("--state", state)
+    assert (code, said["result"], said["records"]) == (2, "shorter", 0)
+
+
 @pytest.mark.parametrize(
-    "gone", [["checkpoints"], ["journal.vkey"], ["checkpoints", "journal.vkey"], ["journal/00000001.jsonl"]]
+    "gone",
+    [
+        ["checkpoints"],
+        ["journal.vkey"],
+        ["checkpoints", "journal.vkey"],
+        ["journal/00000001.jsonl", "checkpoints"],
+        ["journal/00000001.jsonl", "journal.vkey"],
+    ],
 )
 def test_without_evidence_nothing_is_said(state: Path, gone: list[str]) -> None:
     """Exit 3 without checkpoints, key or record: never 0."""
