@@ -58,9 +58,14 @@ class Doubts:
         self._absences.seen(name)
 
     def settle(
-        self, asked: ListSnapshot, *, was_listed: Callable[[str], bool], can_vanish: Callable[[str], bool]
+        self,
+        asked: ListSnapshot,
+        *,
+        was_listed: Callable[[str], bool],
+        can_vanish: Callable[[str], bool],
+        hold_more: Callable[[Holder, OrderRow], None],
     ) -> None:
-        """Settles all that can be settled. `was_listed`: a list has shown this live order; `can_vanish`: see Tracks."""
+        """Settles all that can be settled. `was_listed`: a list has shown this live order; the others: see Tracks."""
         self._new_orders(asked)
         self._nameless(asked)
         self._misnamed(asked, was_listed=was_listed)
@@ -71,7 +76,9 @@ class Doubts:
             if step.holder is None:
                 self._cancel(step, asked, shown, is_followed=step.of is not None and can_vanish(step.of))
             elif step.holder != step.id:
-                self._change(step, asked, shown, is_followed=can_vanish(step.holder))
+                row = self._change(step, asked, shown, is_followed=can_vanish(step.holder))
+                if row is not None:
+                    hold_more(self._scribe.state.holders[step.holder], row)
 
     # ------------------------------------------------------------ new orders
 
@@ -172,11 +179,16 @@ class Doubts:
 
     # ------------------------------------------------------------ changes
 
-    def _change(self, step: Step, asked: ListSnapshot, shown: dict[str, OrderRow], *, is_followed: bool) -> None:
-        """`is_followed`: the order ends where it vanishes, so the change must not stand in the way of that."""
+    def _change(
+        self, step: Step, asked: ListSnapshot, shown: dict[str, OrderRow], *, is_followed: bool
+    ) -> OrderRow | None:
+        """`is_followed`: the order ends where it vanishes, so the change must not stand in the way of that.
+
+        Returns the row of an order that is listed on terms of neither before nor after the change.
+        """
         holder = self._scribe.state.holders.get(step.holder or "")
         if holder is None:
-            return
+            return None
         row = shown.get(holder.id)
         if row is None:
             if is_followed and self.is_gone(holder.id, asked, since_us=step.unknown_us):
@@ -185,7 +197,7 @@ class Doubts:
                     step.id, _dearer(step), "in two whole lists the daemon had no such order; the larger value stays"
                 )
                 asked.note((holder,))
-            return
+            return None
         self.is_back(holder.id)
         found = change_shown(row, was=order_of(holder.order), becomes=order_of(step.order))
         if found == "waits":
@@ -194,13 +206,14 @@ class Doubts:
             self._end(step.id, Verdict.ACCEPTED, "the daemon lists the order as it was to become")
         elif found == "other":
             self.is_back(step.id)
-            return
+            return row
         elif not row.status.is_over and not self._is_second(step.id, asked, since_us=step.unknown_us):
-            return
+            return None
         else:
             self._end(step.id, Verdict.REFUSED, "the daemon lists the order as it was before")
         if holder.id in self._scribe.state.holders:
             asked.note((holder,))
+        return None
 
     def _keep_larger(self, step: Step, holder: Holder) -> None:
         """On each counter the larger of the two stays: a change by another key adds to its own, and lowers others."""

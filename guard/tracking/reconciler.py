@@ -236,7 +236,12 @@ class Reconciler:
         if is_incomplete or self._late.is_lacking(asked):
             asked.earlier = await self._lists.history(place)
         try:
-            self._doubts.settle(asked, was_listed=self._tracks.was_listed, can_vanish=self._tracks.can_vanish)
+            self._doubts.settle(
+                asked,
+                was_listed=self._tracks.was_listed,
+                can_vanish=self._tracks.can_vanish,
+                hold_more=self._tracks.hold_more,
+            )
             await self._tracks.learn(asked)
             self._tracks.note(self._outside.learn(asked), asked)
             self._late.learn(asked)

@@ -169,6 +169,17 @@ class Tracks:
             return
         self._scribe.learn(record_of(holder, row, fills, targets=amounts, t_us=desk.clock.t_us()))
 
+    def hold_more(self, holder: Holder, row: OrderRow) -> None:
+        """A change of it is in doubt, and the row shows other terms than it may have: it holds what these may cost."""
+        clock, held = self._scribe.desk.clock, dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
+        at = filled_at(clock, holder, row, listed_us=self._listed.get(holder.id))
+        progress = progress_of(holder, row, fills_of(holder, row), at=at, is_over=False)
+        found = targets(wholes(holder), held, progress, market=holder.market)
+        raised = {cell: amount for cell, amount in found.items() if amount > held.get(cell, 0)}
+        if raised:
+            status, t_us = row.status.word, clock.t_us()
+            self._scribe.learn(Order(decision=holder.id, t=t_us, status=status, source=SOURCE, targets=raised))
+
     def _vanish(self, holder: Holder) -> None:
         """It was listed and is in neither list now: it no longer works. What it may have spent stays spent."""
         _log.warning("order_vanished", decision=holder.id, order_id_ex=holder.order_id_ex)

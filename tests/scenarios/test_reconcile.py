@@ -595,6 +595,36 @@ async def test_a_person_cannot_name_what_is_another_order(tmp_path: Path) -> Non
         assert scene.ledger() == before
 
 
+@pytest.mark.parametrize("tif", ["DAY", "GTC"])
+@pytest.mark.parametrize("settled", ["accepted", "refused"])
+async def test_an_order_whose_change_is_in_doubt_holds_what_it_is_shown_at(
+    tmp_path: Path, tif: str, settled: str
+) -> None:
+    """It was changed elsewhere to terms of neither before nor after: more than either may cost, and never less."""
+    async with stage(tmp_path, record("bot"), record("desk", owner="a person"), policies=LIMITS) as scene:
+        name = await scene.placed(qty=200, time_in_force=tif)
+        order, book = scene.daemon.orders[name], scene.daemon.world.book
+        scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
+        reply = await scene.modify(name, qty=100)
+        order.qty = Decimal(400)
+        for filled in (0, 50):
+            if filled:
+                book.fill(order, qty=Decimal(filled), price=Decimal(200), at=scene.clock.wall())
+            for _ in range(2):
+                await turn(scene, s=61)
+                assert scene.held("open_value") == 80_000
+                assert scene.held() >= 80_000
+        assert await verdict(scene, reply) == "unknown"
+        word = {"verdict": settled, "reason": "seen in the app"}
+        assert (await operate(scene.guard, f"/admin/decisions/{decision_of(reply)}/settle", word))[0] == 200
+        for _ in range(2):
+            await turn(scene, s=6)
+        assert scene.held("open_value") == 350 * 200
+        assert scene.held() == 80_000
+        await scene.written()
+        assert ledger_of(recover(tmp_path / "state").state) == scene.ledger()
+
+
 async def test_a_person_tells_by_which_id_an_accepted_order_is_listed(tmp_path: Path) -> None:
     """B33: its answer named a stranger's, its remark is the caller's own, and its row was taken for one of outside."""
     async with stage(tmp_path, record("bot"), record("desk", owner="a person"), policies=LIMITS) as scene:
