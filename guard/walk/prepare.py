@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import structlog
 
 from guard.codes import Code
-from guard.limits import find_slot, unknowns
+from guard.limits import unknowns
 from guard.policy import excusable
 from guard.terms import LEDGER_UNIT, CancelOrder, Effect, Header, Intent, Needs, Reason
 from guard.walk.desk import Desk
@@ -20,7 +20,7 @@ from guard.walk.judging import Assessment, working_exits
 from guard.walk.largest import lot_of
 from guard.walk.naming import NAMING
 from guard.walk.ownership import ownership
-from guard.walk.repeats import idempotency_cell
+from guard.walk.repeats import is_repeat
 from guard.walk.visit import Situation, Visit
 
 _log = structlog.get_logger("guard")
@@ -62,7 +62,7 @@ def _is_sought(desk: Desk, visit: Visit, situation: Situation) -> bool:
         return False
     if situation.holder is not None and (not situation.comes_back or ownership(visit, situation)):
         return False
-    return not (is_replay(desk, visit) or rights(visit, situation) or state_reasons(desk, visit, situation))
+    return not (is_repeat(desk, visit) or rights(visit, situation) or state_reasons(desk, visit, situation))
 
 
 def _may_be_anothers(desk: Desk, visit: Visit, situation: Situation) -> bool:
@@ -102,7 +102,7 @@ def _is_complete(desk: Desk, visit: Visit, situation: Situation) -> bool:
 
 def _is_asked_for(desk: Desk, visit: Visit, situation: Situation) -> bool:
     """Reference data may still matter."""
-    return visit.effect in RISKY and not is_replay(desk, visit) and not _is_refused(desk, visit, situation)
+    return visit.effect in RISKY and not is_repeat(desk, visit) and not _is_refused(desk, visit, situation)
 
 
 async def _exits_of_others(desk: Desk, situation: Situation, more: Needs) -> None:
@@ -110,15 +110,6 @@ async def _exits_of_others(desk: Desk, situation: Situation, more: Needs) -> Non
     if more.position and situation.order is not None and situation.account is not None:
         header = situation.order.header
         await desk.order_lists.refresh(situation.account, trd_market=header.trd_market, jp_acc_type=header.jp_acc_type)
-
-
-def is_replay(desk: Desk, visit: Visit) -> bool:
-    """The Idempotency-Key was used before, so the first answer will be given again."""
-    key, principal, endpoint = visit.call.head.get("idempotency-key"), visit.principal, visit.endpoint
-    if key is None or principal is None or endpoint is None:
-        return False
-    cell = idempotency_cell(principal.name, endpoint.path, key)
-    return find_slot(desk.state, cell, t_us=visit.t_us) is not None
 
 
 def _is_refused(desk: Desk, visit: Visit, situation: Situation) -> bool:

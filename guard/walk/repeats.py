@@ -28,6 +28,15 @@ def idempotency_cell(name: str, path: str, key: str) -> str:
     return f"idempotency/key={name}|{path}|{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
 
+def is_repeat(desk: Desk, visit: Visit) -> bool:
+    """The Idempotency-Key was used before, so the first answer will be given again."""
+    key, principal, endpoint = visit.call.head.get("idempotency-key"), visit.principal, visit.endpoint
+    if key is None or principal is None or endpoint is None:
+        return False
+    cell = idempotency_cell(principal.name, endpoint.path, key)
+    return find_slot(desk.state, cell, t_us=visit.t_us) is not None
+
+
 def first_of(desk: Desk, visit: Visit, *, taken: Taken, claim: Claim) -> Outcome | Refusal:
     """What became of the first request with this Idempotency-Key, or why its answer cannot be given again now."""
     slot = find_slot(desk.state, claim.counter, t_us=visit.t_us)
