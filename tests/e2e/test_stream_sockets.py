@@ -6,7 +6,6 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -18,9 +17,8 @@ from websockets.exceptions import ConnectionClosed
 
 from guard.lifecycle import Guard
 from guard.simulator import Simulator
-from guard.simulator.keys import Key
 from guard.simulator.world import Push
-from tests.support.daemon import running_simulator
+from tests.support.daemon import LENT, running_simulator
 from tests.support.guards import OPEN_POLICY, key, lay_out, operate, order, record, running, write_keys
 from tests.support.stream import WS_ACCEPT, WS_KEY, until
 from tests.support.tls import write_pair
@@ -36,7 +34,6 @@ RECORDS: Final = (
     record("us", allowed_markets=["US"]),
     record("desk", owner="a person"),
 )
-OWN: Final = Key("guard", sha256(b"fc_test").hexdigest(), frozenset({"qot:read", "acc:read", "trade:simulate"}))
 
 Loop = Callable[[], asyncio.AbstractEventLoop]
 LOOPS: Final = pytest.mark.parametrize(
@@ -87,7 +84,7 @@ async def housing(
     folder: Path, *, more: str = "", simulator: Simulator | None = None, policies: dict[str, str] | None = None
 ) -> AsyncIterator[House]:
     """Both programs, running meanwhile."""
-    daemon = simulator or Simulator(keys=(OWN,), profile="runtime")
+    daemon = simulator or Simulator(keys=(LENT,), profile="runtime")
     async with running_simulator(daemon) as url, aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE_S):
         toml = f'[trading]\nenabled = true\n[daemon]\nurl = "{url}"\n{more}'
         config = lay_out(folder, *RECORDS, toml=toml, policies=policies)

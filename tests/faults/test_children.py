@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,17 +14,15 @@ import pytest
 from guard.admin.change import Who
 from guard.admin.rehearsal import Rehearsal
 from guard.simulator import Simulator
-from guard.simulator.keys import Key
 from tests.scenarios.test_promoted import WIDE
 from tests.support.clock import ManualClock
-from tests.support.daemon import running_simulator
+from tests.support.daemon import LENT, running_simulator
 from tests.support.guards import key, lay_out, order
 from tests.support.processes import Process, ask, children, free_port, process, run
 from tests.support.stage import stage
 from tests.support.story import PEOPLE
 
 WAIT_S: Final = 60
-LENT: Final = Key("guard", sha256(b"fc_test").hexdigest(), frozenset({"qot:read", "acc:read", "trade:simulate"}))
 TOML: Final = """
 [listen]
 data = "127.0.0.1:{data}"

@@ -18,21 +18,18 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
 from guard.simulator import Simulator
-from guard.simulator.keys import Key
 from guard.simulator.orders import Status
 from tests.soak.callers import Callers, Told
 from tests.soak.verify import Vitals, check_record, check_shown, vitals
 from tests.soak.world import TIGHT, Operator, exchange, faults, keys, policy, violence
-from tests.support.daemon import running_simulator
+from tests.support.daemon import LENT, running_simulator
 from tests.support.guards import key, lay_out
 from tests.support.processes import Process, ask, free_port, run
 
-LENT: Final = Key("guard", sha256(b"fc_test").hexdigest(), frozenset({"qot:read", "acc:read", "trade:simulate"}))
 TOML: Final = """
 [listen]
 data = "127.0.0.1:{data}"

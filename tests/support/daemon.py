@@ -3,14 +3,19 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from hashlib import sha256
+from typing import Any, Final, Literal
 
 from aiohttp import web
 
 from guard.clock import Clock
 from guard.simulator import Simulator
 from guard.simulator.app import application
+from guard.simulator.keys import Key
 from guard.terms import Answer, Failure, Outbound
+
+# The guard's own key at the daemon; guards are given it as GUARD_DAEMON_KEY.
+LENT: Final = Key("guard", sha256(b"fc_test").hexdigest(), frozenset({"qot:read", "acc:read", "trade:simulate"}))
 
 
 class ShowingRows(Simulator):

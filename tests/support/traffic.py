@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,9 +19,8 @@ from guard.clock import SystemClock
 from guard.lifecycle import Guard
 from guard.simulator import Simulator
 from guard.simulator.faults import HttpError, Reset
-from guard.simulator.keys import Key
 from guard.simulator.world import Push
-from tests.support.daemon import running_simulator
+from tests.support.daemon import LENT, running_simulator
 from tests.support.guards import ask, key, lay_out, operate, order, record, running
 from tests.support.prometheus import Prometheus, Series, scraping
 
@@ -41,7 +39,6 @@ reads = "2000/60s"
 """
 DAY: Final = 1_000_000
 TOML: Final = '[trading]\nenabled = true\n[daemon]\nurl = "{url}"\nbroker_limits = "off"\n'
-LENT: Final = Key("guard", sha256(b"fc_test").hexdigest(), frozenset({"qot:read", "acc:read", "trade:simulate"}))
 TURN_S: Final = 0.2
 """How long the script waits between two of its turns."""
 POINTS_MAX: Final = 40
