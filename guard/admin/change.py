@@ -35,6 +35,11 @@ class ChangeResult(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
     replay: Mapping[str, object] | None = None
 
+    @property
+    def is_made(self) -> bool:
+        """Nothing stands against it: it is in force, was so before, or waits for a second person."""
+        return self.result in {"applied", "unchanged", "pending"}
+
 
 class Who(Struct, frozen=True):
     """Who asked for a change, and why; both None for a signal. `key`: with which key, where it was with one."""

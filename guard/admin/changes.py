@@ -73,7 +73,8 @@ class Changes:
                 left_over, old = (pieces_of(was), ref(was)) if made.stays else ([], None)
                 del was
                 await let_go(left_over, old)
-        _log.info("keys_reload", result=change.result, by=who.by, errors=change.errors)
+        tell = _log.info if change.is_made else _log.error  # of a signal nobody reads the answer
+        tell("keys_reload", result=change.result, by=who.by, errors=change.errors)
         if change.result == "applied":
             self._after_keys()
         return await on_record(self._desk.journal, change)

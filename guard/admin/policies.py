@@ -331,9 +331,10 @@ class PolicyChanges:
             _log.error("reload_not_recorded", result=record.result, why=fault)
 
     def _counted(self, change: ChangeResult, who: Who) -> ChangeResult:
-        self.last_ok = change.result in {"applied", "unchanged", "pending"}
+        self.last_ok = change.is_made
         if self.last_ok:
             self.last_success_s = self._desk.clock.wall().timestamp()
         self._desk.metrics.count("guard_policy_reloads_total", change.result)
-        _log.info("policy_reload", result=change.result, sha256=change.sha256, by=who.by, errors=change.errors)
+        tell = _log.info if change.is_made else _log.error  # of a signal or a watcher nobody reads the answer
+        tell("policy_reload", result=change.result, sha256=change.sha256, by=who.by, errors=change.errors)
         return change

@@ -508,6 +508,8 @@ def test_sighup_reloads_policies_and_keys_and_keeps_the_last_good(tmp_path: Path
         keys.write_text("{")
         guard.popen.send_signal(signal.SIGHUP)
         until("two loud lines", lambda: [e for e in guard.events("policy_reload") if e["result"] == "refused"])
+        for event in ("keys_reload", "policy_reload"):
+            assert [line["level"] for line in guard.events(event)] == ["info", "error"]
         assert guard.status()["policies"]["sha256"] == second
         assert guard.ask("/guard/v1/me", who="late")[0] == 200
         assert "guard_policy_last_reload_success 0.0" in ask(guard.ops, "/metrics")[1]
