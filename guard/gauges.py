@@ -38,7 +38,7 @@ def register(recorder: Recorder, changes: Changes, watch: Watch) -> None:
         "guard_journal_free_bytes": journal.free_bytes,
         "guard_journal_last_checkpoint_timestamp_seconds": lambda: journal.signed_us / 1e6,
         "guard_breaker_open": lambda: bool(desk.circuits.opened()),
-        "guard_daemon_up": lambda: desk.is_daemon_up is not False,
+        "guard_daemon_up": lambda: desk.circuits.is_answering is not False,
         "guard_steps_in_flight": lambda: len(desk.state.steps) - len(unknowns(desk.state)),
     }
     for name, read in one.items():

@@ -20,7 +20,7 @@ def degraded(desk: Desk) -> tuple[str, ...]:
         (desk.journal.space == "low", "journal: its disk is filling up; make room before new orders are refused"),
         (desk.journal.space == "stop", "journal: its disk is almost full; new orders are refused until there is room"),
         (
-            desk.is_daemon_up is False and not desk.circuits.opened(),
+            desk.circuits.is_answering is False and not desk.circuits.opened(),
             "daemon: did not answer the last time it was asked",
         ),
         (desk.config.policies is None, "policies: none could be loaded; new orders are refused"),
@@ -79,7 +79,7 @@ def status(desk: Desk) -> dict[str, object]:
         },
         "daemon": {
             "url": config.settings.daemon.url,
-            "up": desk.is_daemon_up,
+            "up": desk.circuits.is_answering,
             "left_alone": [name for name, _ in desk.circuits.opened()],
         },
         "unknown": [step.id for step in unknowns(desk.state)],

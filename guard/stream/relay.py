@@ -244,7 +244,7 @@ class Relay:
 
     def on_dialled(self, refusal: Refusal | None) -> None:
         """Notes whether the daemon can be reached."""
-        self._desk.is_daemon_up = refusal is None or refusal.code is Code.DAEMON_BAD_ANSWER
+        self._desk.circuits.is_answering = refusal is None or refusal.code is Code.DAEMON_BAD_ANSWER
 
     def on_open(self) -> None:
         """Subscribes again: a daemon that was away has forgotten all, even what was renewed just before it went."""

@@ -144,10 +144,12 @@ class Circuits(Struct):
     """One for trades and one for everything else, so that reads which fail or hang stop nobody from trading.
 
     A daemon that cannot be connected to opens both.
+    `is_answering`: whether it answered the last time it was asked, by a caller or by the guard itself; None: not yet.
     """
 
     trades: Circuit = field(default_factory=Circuit)
     reads: Circuit = field(default_factory=Circuit)
+    is_answering: bool | None = None
 
     def of(self, *, is_trade: bool) -> Circuit:
         """The circuit of such a request."""
@@ -163,7 +165,10 @@ class Circuits(Struct):
         circuit = self.trades if is_trade else self.reads
         has_turned = circuit.leave(way, result, now_us=now_us)
         if isinstance(result, Answer):
+            self.is_answering = True
             return has_turned
+        if result is not None and result.kind in _FAULTS:  # what was held back says nothing of the daemon
+            self.is_answering = False
         if is_unprovoked(result):
             has_turned |= self.of(is_trade=not is_trade).leave(Pass(way.at_us), result, now_us=now_us)
         return has_turned

@@ -33,7 +33,6 @@ def verdict(desk: Desk, sending: Sending, result: Answer | Failure) -> Outcome:
     """What the daemon's answer means, and how long it took."""
     visit, account = sending.visit, sending.situation.account
     visit.daemon_us += result.duration_us
-    desk.heard(result)
     desk.metrics.daemon.add(result.duration_us / 1e6)
     known_ids = desk.state.ids.get(account, ()) if account else ()
     return outcome_of(visit.effect or Effect.ORDER_CHANGE, result, known_ids=known_ids)

@@ -122,7 +122,6 @@ class Desk:
         self.is_open = False  # callers can come in
         self.listening: Mapping[str, str] = {}  # at which addresses, once they can
         self.is_draining = False
-        self.is_daemon_up: bool | None = None
         self.weakened: tuple[str, ...] = ()  # controls that are off or loose, as they were found at the start
         # Asked when somebody reads `/status`: what other parts of the program find wrong with themselves.
         self.concerns: list[Callable[[], tuple[str, ...]]] = []
@@ -154,11 +153,6 @@ class Desk:
         """The serial number of the guard's own packet ids: never reused while the process lives, fits uint32."""
         self.serial = self.serial % SERIAL_MAX + 1
         return self.serial
-
-    def heard(self, result: Answer | Failure) -> None:
-        """Notes whether the daemon answered; what never left the guard says nothing about that."""
-        if not isinstance(result, Failure) or result.kind != "held":
-            self.is_daemon_up = isinstance(result, Answer)
 
     @property
     def is_halted(self) -> bool:

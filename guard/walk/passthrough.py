@@ -125,7 +125,6 @@ class PassThrough:
         if result is not DONE:
             visit.daemon_us += result.duration_us
             desk.metrics.daemon.add(result.duration_us / 1e6)
-            desk.heard(result)
         headers = rate_headers(desk.traffic, judged.claims, t_us=desk.clock.t_us())
         if not isinstance(result, Answer):
             late = (

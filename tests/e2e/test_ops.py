@@ -123,11 +123,28 @@ async def test_a_wrong_key_is_refused_also_where_none_is_wanted(tmp_path: Path) 
         assert (await operate(guard, "/livez", who="nobody"))[0] == 200
 
 
+async def test_a_daemon_that_only_the_guard_itself_asks_is_told_to_be_down(tmp_path: Path) -> None:
+    """At a start without a daemon no caller's request gets as far as asking it: the guard's own questions fail."""
+    toml = f'[trading]\nenabled = true\n[daemon]\nurl = "http://127.0.0.1:{free_port()}"\n'
+    guard = made(lay_out(tmp_path, toml=toml))
+    await guard.start()
+    try:
+        assert (await operate(guard, "/readyz", who=None))[1]["reasons"] == []
+        assert codes(await ask(guard, "/api/order", order())) == ["reference_unavailable"]
+
+        _, told = await operate(guard, "/readyz", who=None)
+        _, metrics = await operate(guard, "/metrics", who=None)
+    finally:
+        await guard.stop("test over")
+    assert told["reasons"] == ["daemon: did not answer the last time it was asked"]
+    assert "\nguard_daemon_up 0.0\n" in str(metrics)
+
+
 async def test_what_is_wrong_degrades_but_does_not_make_unready(tmp_path: Path) -> None:
     """A daemon that is down, a HALT file, an unknown order: 200 with reasons, since un-ready would cut off cancels."""
     config = lay_out(tmp_path)
     async with running(config, daemon=Simulator()) as guard:
-        guard.desk.is_daemon_up = False
+        guard.desk.circuits.is_answering = False
         (tmp_path / "state" / "HALT").touch()
 
         status, told = await operate(guard, "/readyz", who=None)

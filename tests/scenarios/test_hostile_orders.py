@@ -126,7 +126,7 @@ async def test_an_order_that_waits_too_long_for_a_connection_is_told_its_age(tmp
         daemon.free.set()
 
         reply = await asked
-        assert s.guard.desk.is_daemon_up is not False
+        assert s.guard.desk.circuits.is_answering is not False
         if waited_s == 9:
             assert is_passed(reply)
         else:
@@ -179,7 +179,7 @@ async def test_b03_nothing_that_changes_something_leaves_late(
 
         assert code_of(await asked) == ((423, "halted") if what == "locked" else (401, "unauthenticated"))
         assert not s.reached(path)
-        assert s.guard.desk.is_daemon_up is not False
+        assert s.guard.desk.circuits.is_answering is not False
 
 
 async def test_a_refusal_that_no_waiting_cures_names_no_wait(tmp_path: Path) -> None:

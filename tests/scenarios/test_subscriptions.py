@@ -461,7 +461,7 @@ async def test_what_is_answered_without_the_daemon_says_nothing_of_it(scene: Sta
     """A daemon that is down stays down in the metrics."""
     await subscribe(scene, TENCENT)
     await subscribe(scene, TENCENT, who="other")
-    scene.guard.desk.is_daemon_up = False
+    scene.guard.desk.circuits.is_answering = False
     assert is_done(await unsubscribe(scene, TENCENT))
 
-    assert scene.guard.desk.is_daemon_up is False
+    assert scene.guard.desk.circuits.is_answering is False

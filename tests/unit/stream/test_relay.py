@@ -318,7 +318,7 @@ async def test_a_daemon_that_is_down_is_told_as_such(tmp_path: Path) -> None:
     config = lay_out(tmp_path, *KEYS, toml=settings_for(1))
     async with running(config, daemon=Simulator()) as guard:
         assert await Visitor(guard).refusal() == (502, "daemon_unreachable")
-        assert guard.desk.is_daemon_up is False
+        assert guard.desk.circuits.is_answering is False
 
 
 @pytest.mark.parametrize("how", ["revoked", "expired", "narrowed"])

@@ -51,3 +51,24 @@ async def test_what_may_not_leave_is_not_sent() -> None:
     kept = await fused.send(replace(READ, may_leave=lambda: False))
     assert isinstance(kept, Failure)
     assert (kept.kind, kept.is_sent) == ("held", False)
+
+
+async def test_whoever_asks_hears_whether_the_daemon_answers() -> None:
+    """What was held back here says nothing of it, nor does a circuit that is open."""
+    daemon, circuits, clock = Scripted(), Circuits(), ManualClock()
+    fused = CircuitedDaemon(daemon, circuits, clock)
+    assert circuits.is_answering is None
+    heard: list[bool | None] = []
+    for answer in (
+        Failure("refused", "no", is_sent=False),
+        WELL,
+        Failure("timeout", "late", is_sent=True),
+        Answer(502, "text/html", b""),
+        Failure("held", "no room", is_sent=False),
+        Failure("reset", "gone", is_sent=True),
+        Failure("held", "no room", is_sent=False),
+    ):
+        daemon.answer = answer
+        await fused.send(READ)
+        heard.append(circuits.is_answering)
+    assert heard == [False, True, False, True, True, False, False]
