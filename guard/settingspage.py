@@ -26,7 +26,7 @@ read again by reloads ([operating](operating.md)).
 MEANINGS: Final = {
     "listen.data": "Where callers come in: `host:port` or `unix:PATH`",
     "listen.ops": "Where the operator comes in: health, metrics, reloads, trading state; `host:port` or `unix:PATH`",
-    "listen.tls_cert": "The certificate chain (PEM) of the data listener; with `tls_key`, or neither",
+    "listen.tls_cert": "The certificate chain (PEM) of both listeners, TLS 1.3 alone; with `tls_key`, or neither",
     "listen.tls_key": "Its private key (PEM)",
     "listen.allowed_origins": "Pages in a browser that may call, as browsers name them: `https://desk.example:8443`",
     "ops.open": "Metrics and status need no key although `listen.ops` is not on loopback",
