@@ -21,6 +21,8 @@ _COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _AMOUNT: Final = re.compile(r"[0-9]{1,16}(\.[0-9]{1,4})?", re.ASCII)
 
 _PREFIX: Final = "GUARD_"
+_TRADING: Final = "GUARD_ENABLE_TRADING"
+_ON, _OFF = ("true", "1", "yes", "on", "t", "y"), ("false", "0", "no", "off", "f", "n")
 VARIABLES: Final = frozenset(
     _PREFIX + word
     for word in (
@@ -60,8 +62,6 @@ Trading = Annotated[
     bool | None,
     typer.Option(
         "--enable-trading/--disable-trading",
-        envvar="GUARD_ENABLE_TRADING",
-        show_envvar=False,
         help="Whether new orders and changes pass at all; cancels always do.",
         show_default=False,
     ),
@@ -82,7 +82,7 @@ _LIMIT_FLAGS: Final = {  # by the names of `KeyLimits`
 def takes_limits(command: Callable[..., None]) -> Callable[..., None]:
     """The command with the flags of the start-up limits behind its own.
 
-    It is given the limits as `limits`, and in `errors` what cannot be read of them.
+    It is given the limits as `limits`, and in `errors` what cannot be read of them, nor of the variable for trading.
     """
     signature = inspect.signature(command)
     own = [each for each in signature.parameters.values() if each.name not in {"limits", "errors"}]
@@ -95,6 +95,8 @@ def takes_limits(command: Callable[..., None]) -> Callable[..., None]:
     def run(**given: Any) -> None:
         errors = _blank(name for name in _LIMIT_FLAGS if given[name] is None)
         limits = _limits(errors, {name: given.pop(name) for name in _LIMIT_FLAGS})
+        if given["enable_trading"] is None:
+            given["enable_trading"] = _trading(os.environ.get(_TRADING, ""), errors)
         command(**given, limits=limits, errors=errors)
 
     # Where Typer looks for parameters.
@@ -111,6 +113,14 @@ def _blank(names: Iterable[str]) -> list[str]:
         for name in variables
         if os.environ.get(name) == ""
     ]
+
+
+def _trading(text: str, errors: list[str]) -> bool | None:
+    """What the variable says; None where it is not set. The command line would take an odd one for wrong usage."""
+    if text and text.lower() not in (*_ON, *_OFF):
+        errors.append(f"{_TRADING}: {text!r} is neither true nor false")
+        return None
+    return text.lower() in _ON if text else None
 
 
 def _limits(errors: list[str], given: Mapping[str, str | None]) -> KeyLimits:

@@ -1,13 +1,32 @@
 """The flags that commands share, and the variables that stand for them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import typer
 
-from guard.cli.flags import VARIABLES, misspelt
+from guard.cli.flags import VARIABLES, misspelt, takes_limits
 from guard.cli.main import app
+
+NO_LIMITS: dict[str, Any] = dict.fromkeys(
+    (
+        "allowed_markets",
+        "allowed_symbols",
+        "allowed_trd_sides",
+        "max_order_value",
+        "max_daily_value",
+        "max_orders_per_minute",
+        "hours_window",
+    )
+)
+
+
+def _noting(given: dict[str, Any]) -> Callable[..., None]:
+    def command(*, enable_trading: bool | None, limits: Any, errors: list[str]) -> None:
+        given.update(enable_trading=enable_trading, limits=limits, errors=errors)
+
+    return command
 
 
 def _variables(command: Any) -> Iterator[str]:
@@ -18,8 +37,46 @@ def _variables(command: Any) -> Iterator[str]:
 
 
 def test_all_variables_are_known() -> None:
-    """Those of flags, and the two that hold a key: a new one that was left out would be told as misspelt."""
-    assert {*_variables(typer.main.get_command(app)), "GUARD_KEY", "GUARD_DAEMON_KEY"} == VARIABLES
+    """Those of flags, the two that hold a key, and trading's: a new one that was left out would be told as misspelt."""
+    others = {"GUARD_KEY", "GUARD_DAEMON_KEY", "GUARD_ENABLE_TRADING"}
+    assert {*_variables(typer.main.get_command(app))} | others == VARIABLES
+
+
+@pytest.mark.parametrize(
+    ("text", "flag", "wanted"),
+    [
+        ("true", None, True),
+        ("ON", None, True),
+        ("0", None, False),
+        ("false", True, True),
+        ("1", False, False),
+        ("", None, None),
+    ],
+)
+def test_the_variable_for_trading_stands_where_no_flag_does(
+    monkeypatch: pytest.MonkeyPatch, text: str, flag: bool | None, wanted: bool | None
+) -> None:
+    """In any case of letters; set and empty it says nothing."""
+    monkeypatch.setenv("GUARD_ENABLE_TRADING", text)
+    given: dict[str, Any] = {}
+
+    takes_limits(_noting(given))(enable_trading=flag, **NO_LIMITS)
+
+    assert (given["enable_trading"], given["errors"]) == (wanted, [])
+
+
+def test_an_odd_variable_for_trading_is_a_bad_setting_beside_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told with everything else that is wrong (exit 2), not as wrong usage of a flag that nobody wrote."""
+    monkeypatch.setenv("GUARD_ENABLE_TRADING", "ture")
+    given: dict[str, Any] = {}
+
+    takes_limits(_noting(given))(enable_trading=None, **NO_LIMITS | {"max_order_value": "abc"})
+
+    assert given["enable_trading"] is None
+    assert given["errors"] == [
+        "--max-order-value: 'abc' is no amount; write 20000 or 99.50",
+        "GUARD_ENABLE_TRADING: 'ture' is neither true nor false",
+    ]
 
 
 @pytest.mark.parametrize(
