@@ -1,7 +1,8 @@
 """Where tables are printed: as wide as the terminal, and wide enough for every cell where there is none.
 
 A table that does not fit its terminal is not squeezed until nobody can read it: where folding the last column is enough
-that is done, else each row is a block of lines, a line for each cell that holds something.
+that is done, else each row is a block of lines, a line for each cell that holds something. A terminal is shown no
+column without a word in it.
 """
 
 import sys
@@ -41,6 +42,8 @@ def fits(console: Console, table: Table) -> bool:
 def show(table: Table, console: Console | None = None) -> None:
     """The table, or a block of lines for each of its rows."""
     console = console or of_tables()
+    if console.is_terminal:
+        table.columns = [each for each in table.columns if any(str(cell or "") for cell in each.cells)] or table.columns
     if fits(console, table):
         console.print(table)
         return

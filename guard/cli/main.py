@@ -2,15 +2,19 @@
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 import typer
 from rich.table import Table
 
 from guard.catalogue import ENDPOINTS
-from guard.catalogue.page import COLUMNS, row
+from guard.catalogue.page import COLUMNS
+from guard.catalogue.page import row as row_of
 from guard.cli import audit, keys, policy
 from guard.cli.check import check
-from guard.cli.consoles import show
+from guard.cli.consoles import fits, of_tables, show
 from guard.cli.demo import demo
 from guard.cli.explain import explain, me
 from guard.cli.init import init
@@ -49,14 +53,26 @@ def endpoints(
 ) -> None:
     """List the 68 endpoints: what each does, and which scope it needs."""
     del config, state
-    rows = [row(endpoint) for endpoint in ENDPOINTS]
+    rows = [row_of(endpoint) for endpoint in ENDPOINTS]
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
+    console = of_tables()
     table = Table(*COLUMNS, header_style="bold", box=None, pad_edge=False)
     for entry in rows:
         table.add_row(*("-" if entry[name] is None else str(entry[name]) for name in COLUMNS))
-    show(table)
+    show(table if fits(console, table) else narrow(rows), console)
+
+
+def narrow(rows: Sequence[Mapping[str, object]]) -> Table:
+    """What fits 80 columns: without proto_id and record, and the scope that is really asked for where it is another."""
+    table = Table("method", "path", "effect", "scope", header_style="bold", box=None, pad_edge=False)
+    for group, members in groupby(rows, key=itemgetter("group")):
+        table.add_row("", f"[bold]{group}[/]")
+        for row in members:
+            really = "" if row["scope"] == row["runtime_scope"] else f", really {row['runtime_scope']}"
+            table.add_row(str(row["method"]), str(row["path"]), str(row["effect"]), f"{row['scope']}{really}")
+    return table
 
 
 def main() -> None:

@@ -6,7 +6,10 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from guard.catalogue import ENDPOINTS
+from guard.catalogue.page import row as row_of
 from guard.cli.consoles import WIDTH, show
+from guard.cli.main import narrow
 
 CELLS = (("bot-momentum-1", "2026-11-29T10:19:55Z", "order value 30000 HKD is above 20000 HKD"), ("b", "", "fine"))
 
@@ -47,3 +50,30 @@ def test_a_block_names_each_cell_and_leaves_out_the_empty_ones() -> None:
 def test_a_file_gets_the_table() -> None:
     """What is no terminal is read by programs, a line a row."""
     assert printed(WIDTH, is_terminal=False).splitlines()[0].split() == ["id", "expires", "message"]
+
+
+def test_a_terminal_is_shown_no_empty_column() -> None:
+    """One that holds nothing in any row would make every row a block."""
+    out = io.StringIO()
+    table = Table("id", "until", "note", box=None, pad_edge=False)
+    table.add_row("a", "", "b")
+    show(table, Console(file=out, width=80, force_terminal=True, color_system=None))
+
+    assert [line.split() for line in out.getvalue().splitlines()] == [["id", "note"], ["a", "b"]]
+
+
+def test_the_endpoints_fit_a_terminal_of_80_columns() -> None:
+    """A line or two each under their groups, where blocks took 680 lines; another scope at the daemon is named."""
+    out = io.StringIO()
+    show(
+        narrow([row_of(each) for each in ENDPOINTS]),
+        Console(file=out, width=80, force_terminal=True, color_system=None),
+    )
+    lines = out.getvalue().splitlines()
+
+    assert max(len(line.rstrip()) for line in lines) <= 80
+    assert len(lines) < 68 + 9 + 30
+    place = next(n for n, line in enumerate(lines) if "/api/orderbook " in line)
+    assert " ".join(" ".join(lines[place : place + 2]).split()) == (
+        "POST /api/orderbook read trade:real or trade:simulate, really qot:read"
+    )
