@@ -1,8 +1,8 @@
-"""What a frame that is delivered to a socket costs the guard, a plain relay of aiohttp, and the sends alone.
+"""What a frame that is delivered to a socket costs the guard, a relay and a hub of aiohttp, and the sends alone.
 
-Daemon, relay and callers are those of `stream.py`, which also measures a thousand sockets. All contestants are alive
-at once; in every round each of them has its callers in turn, so a ratio is of one round. Every frame is compared with
-what the daemon sent; the guard has to refuse a wrong key, and its record must hold each socket that it opened.
+Daemon, relay, hub and callers are those of `stream.py`, which also measures a thousand sockets. All contestants are
+alive at once; in every round each of them has its callers in turn, so a ratio is of one round. Every frame is compared
+with what the daemon sent; the guard has to refuse a wrong key, and its record must hold each socket that it opened.
 """
 
 import subprocess
@@ -116,7 +116,7 @@ def a_stranger_is_refused(port: int) -> None:
 def ratios(
     frames: list[Frames], *, sockets: int, burst: int, against: str = "aiohttp", mine: str = "guard"
 ) -> list[float]:
-    """The guard against the relay, or the sends alone, within a round; or another of them as `mine`."""
+    """The guard against the relay, the hub, or the sends alone, within a round; or another of them as `mine`."""
     at = [each for each in frames if (each.sockets, each.burst) == (sockets, burst)]
     theirs = {each.turn: each.cpu_us for each in at if each.name == against}
     return [each.cpu_us / theirs[each.turn] for each in at if each.name == mine and theirs.get(each.turn)]

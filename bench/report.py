@@ -178,8 +178,11 @@ def _ahead(results: Results) -> str:
         for other in ("nginx-lua", "aiohttp")
         if (dearer := [f"{what} {shown(ratio)}" for what, ratio in tables.dearer(results, other)])
     ]
-    frames = [f"{what} {shown(ratio)}" for what, ratio in tables.dearer_frames(results)]
-    told += [f"a plain relay of frames ({'; '.join(frames)})"] if frames else []
+    told += [
+        f"{title} ({'; '.join(frames)})"
+        for other, title in (("aiohttp", "a relay of frames"), ("hub", "a hub of frames"))
+        if (frames := [f"{what} {shown(ratio)}" for what, ratio in tables.dearer_frames(results, other)])
+    ]
     return ", ".join(told) or "nobody in this run"
 
 

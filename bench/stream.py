@@ -1,11 +1,12 @@
-"""What a relayed WebSocket frame costs: the guard against a plain relay of aiohttp, at 1, 100 and 1,000 sockets.
+"""What a relayed WebSocket frame costs: the guard against a relay and a hub of aiohttp, at 1, 100 and 1,000 sockets.
 
 A daemon that pushes quotes, one contestant at a time on a core of its own, and callers who ask for the next burst when
 every socket has the last one whole, so nobody is overrun and nothing is conflated. Each caller compares what comes with
 what the daemon sent, to the byte, and no burst begins as the one before. CPU is the contestant's own, by frame
-delivered to a socket. The relay has one stream of the daemon, as the guard has, and sends what comes to each caller in
-turn, on uvloop, without looking at it: no key, no scope, no bound, and who does not read holds up all others. The guard
-does all it does in production. Beside them stand the sends alone (`sends.py`), below which no relay can be.
+delivered to a socket. The relay opens a stream of the daemon for each caller, as a proxy does. The hub has one for all,
+as the guard has, and sends what comes to each caller in turn: who does not read holds up all others. Both run on uvloop
+and look at nothing: no key, no scope, no bound. The guard does all it does in production. Beside them stand the sends
+alone (`sends.py`), below which nobody can be.
 
     python bench/stream.py [--quick] [--json] [--report docs/performance-stream.md]
 """
@@ -35,7 +36,7 @@ from aiohttp import web
 from contestants import BIN, free_port
 
 ROOT: Final = Path(__file__).parents[1]
-CONTESTANTS: Final = ("guard", "aiohttp", "sends")
+CONTESTANTS: Final = ("guard", "aiohttp", "hub", "sends")
 SOCKETS: Final = (1, 100, 1000)
 BURSTS: Final = (1, 32)
 PER_KEY: Final = 16  # what the guard allows one key
@@ -64,7 +65,8 @@ contestant's own, in µs by frame delivered to one socket; a burst is what the d
 
 A frame that comes alone costs one system call for each socket, which no relay can save, and little else: *sends* is a
 loop that does nothing else. Frames that come together are written together, so the more there is to do the less each
-frame costs.
+frame costs. The *relay* of aiohttp opens a stream of the daemon for each caller, the *hub* has one for all, as the
+guard has.
 """
 
 
@@ -129,7 +131,24 @@ async def _ready(_: web.Request) -> web.Response:
     return web.Response()
 
 
-class Relay:
+def relay(port: int, upstream: int) -> None:
+    """The plain relay: a stream of the daemon for each caller."""
+
+    async def ws(request: web.Request) -> web.StreamResponse:
+        caller = web.WebSocketResponse(compress=False)
+        await caller.prepare(request)
+        async with aiohttp.ClientSession() as session, session.ws_connect(f"http://127.0.0.1:{upstream}/ws") as stream:
+            async for message in stream:
+                await caller.send_str(message.data)
+        return caller
+
+    app = web.Application()
+    app.router.add_get("/ws", ws)
+    app.router.add_get("/readyz", _ready)
+    web.run_app(app, host="127.0.0.1", port=port, print=None, loop=uvloop.new_event_loop())
+
+
+class Hub:
     """One stream of the daemon for the sockets of all callers; each frame is sent to one after the other."""
 
     def __init__(self, upstream: int) -> None:
@@ -172,9 +191,9 @@ class Relay:
                 self.callers.discard(caller)
 
 
-def relay(port: int, upstream: int) -> None:
-    """The plain relay, as aiohttp's own examples tell many sockets the same."""
-    fan = Relay(upstream)
+def hub(port: int, upstream: int) -> None:
+    """One stream for all, as aiohttp's own examples tell many sockets the same."""
+    fan = Hub(upstream)
     app = web.Application()
     app.cleanup_ctx.append(fan.lifespan)
     app.router.add_get("/ws", fan.ws)
@@ -415,6 +434,7 @@ def commands(config: Path, ports: dict[str, int], upstream: int) -> dict[str, li
     return {
         "guard": [str(BIN / "guard"), "serve", "--config", str(config)],
         "aiohttp": me("relay", ports["aiohttp"], upstream),
+        "hub": me("hub", ports["hub"], upstream),
         "sends": [sys.executable, str(ROOT / "bench" / "sends.py"), str(ports["sends"]), str(upstream)],
     }
 
@@ -426,13 +446,14 @@ def me(role: str, *ports: int) -> list[str]:
 
 def table(found: dict[str, Any]) -> str:
     """The figures for people."""
-    head = ("guard µs", "aiohttp µs", "ratio", "sends µs", "ratio", "guard frames/s")
+    head = ("guard µs", "relay µs", "ratio", "hub µs", "ratio", "sends µs", "ratio", "guard frames/s")
     lines = [f"{'sockets':>7} {'burst':>5} {' '.join(f'{each:>10}' for each in head)}"]
     for sockets in map(str, SOCKETS):
         for burst in BURSTS:
             at = {name: found[name][sockets][f"burst_{burst}"] for name in CONTESTANTS}
-            ours, theirs, least = (at[name]["cpu_us"] for name in CONTESTANTS)
-            told = (ours, theirs, f"{ours / theirs:.2f}", least, f"{ours / least:.2f}", at["guard"]["frames_per_s"])
+            ours, *others = (at[name]["cpu_us"] for name in CONTESTANTS)
+            beside = (told for theirs in others for told in (theirs, f"{ours / theirs:.2f}"))
+            told = (ours, *beside, at["guard"]["frames_per_s"])
             lines.append(f"{sockets:>7} {burst:>5} {' '.join(f'{each:>10}' for each in told)}")
     sizes = (f"bytes per open socket, {name}: {found[name]['1000']['bytes_per_socket']}" for name in CONTESTANTS)
     return "\n".join((*lines, *sizes))
@@ -448,7 +469,7 @@ def document(found: dict[str, Any]) -> str:
 def main() -> None:
     """One role of a run, or the whole run."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--role", choices=["daemon", "relay", "callers"])
+    parser.add_argument("--role", choices=["daemon", "relay", "hub", "callers"])
     parser.add_argument("--quick", action="store_true", help="a third of the frames")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--report", type=Path, help="also write the document")
@@ -458,6 +479,8 @@ def main() -> None:
         daemon(given.numbers[0])
     elif given.role == "relay":
         relay(given.numbers[0], given.numbers[1])
+    elif given.role == "hub":
+        hub(given.numbers[0], given.numbers[1])
     elif given.role == "callers":
         uvloop.run(call(given.numbers[0], given.numbers[1], given.numbers[2]))
     else:

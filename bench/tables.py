@@ -189,10 +189,10 @@ def dearer(results: Results, other: str) -> Iterator[tuple[str, float]]:
                 yield f"{title}, {how}:", median(ratios)
 
 
-def dearer_frames(results: Results) -> Iterator[tuple[str, float]]:
-    """Which frames cost the guard more CPU than a plain relay."""
+def dearer_frames(results: Results, other: str) -> Iterator[tuple[str, float]]:
+    """Which frames cost the guard more CPU than the relay or the hub."""
     for sockets, burst in sorted({(each.sockets, each.burst) for each in results.frames}):
-        ratios = fanout.ratios(results.frames, sockets=sockets, burst=burst)
+        ratios = fanout.ratios(results.frames, sockets=sockets, burst=burst, against=other)
         if ratios and median(ratios) > 1:
             yield f"{burst} at once to {sockets}:", median(ratios)
 
@@ -294,18 +294,15 @@ def _records(start: Start) -> str:
 
 def frames_table(results: Results) -> str:
     """CPU of a frame that is delivered to a socket."""
-    rows = []
+    rows, others = [], ("aiohttp", "hub", "sends")
     places = sorted({(each.sockets, each.burst) for each in results.frames})
     for sockets, burst in places:
         at = [each for each in results.frames if (each.sockets, each.burst) == (sockets, burst)]
-        told = [spread([each.cpu_us for each in at if each.name == name]) for name in ("guard", "aiohttp", "sends")]
-        relay, least = (
-            spread(fanout.ratios(results.frames, sockets=sockets, burst=burst, against=name))
-            for name in ("aiohttp", "sends")
-        )
-        rows.append([str(sockets), str(burst), *told, relay, least])
-    head = ["sockets", "frames at once", "guard, CPU µs/frame", "aiohttp relay", "the sends alone"]
-    return table([*head, "guard ÷ relay", "guard ÷ sends"], rows)
+        told = [spread([each.cpu_us for each in at if each.name == name]) for name in ("guard", *others)]
+        beside = [spread(fanout.ratios(results.frames, sockets=sockets, burst=burst, against=name)) for name in others]
+        rows.append([str(sockets), str(burst), *told, *beside])
+    head = ["sockets", "frames at once", "guard, CPU µs/frame", "aiohttp relay", "aiohttp hub", "the sends alone"]
+    return table([*head, "guard ÷ relay", "guard ÷ hub", "guard ÷ sends"], rows)
 
 
 def pauses_table(level: Level) -> str:

@@ -217,12 +217,12 @@ def endpoint() -> Endpoint:
     return found
 
 
-async def test_the_relay_of_the_benchmark_tells_every_caller_and_forgets_who_left(
+async def test_the_hub_of_the_benchmark_tells_every_caller_and_forgets_who_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One stream is for all sockets: a frame reaches each of them, whoever left before it."""
     monkeypatch.syspath_prepend(str(ROOT / "bench"))
-    relay = importlib.import_module("stream").Relay(1)
+    hub = importlib.import_module("stream").Hub(1)
 
     class Caller:
         def __init__(self, *, is_gone: bool) -> None:
@@ -234,11 +234,11 @@ async def test_the_relay_of_the_benchmark_tells_every_caller_and_forgets_who_lef
             self.got.append(text)
 
     there, gone = [Caller(is_gone=False), Caller(is_gone=False)], Caller(is_gone=True)
-    relay.callers.update((there[0], gone, there[1]))
-    await relay.tell("one")
-    await relay.tell("two")
+    hub.callers.update((there[0], gone, there[1]))
+    await hub.tell("one")
+    await hub.tell("two")
     assert [caller.got for caller in there] == [["one", "two"]] * 2
-    assert relay.callers == set(there)
+    assert hub.callers == set(there)
 
 
 def test_before_memory_is_read_windows_of_a_minute_run_empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

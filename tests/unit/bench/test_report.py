@@ -211,13 +211,15 @@ def test_where_the_others_are_ahead_is_what_was_found(bench: Any) -> None:
 
     assert "nginx + Lua (order, durable, 1: 2.00; " in ahead
     assert "aiohttp proxy" not in ahead
-    assert "a plain relay" not in ahead
+    assert "of frames" not in ahead
     assert "durable order 2.00 (2.00-2.00), order not synced 2.00 (2.00-2.00)" in text
 
     found.frames = [
-        bench("fanout").Frames(name, 0, 1, 1, cost, 1.0) for name, cost in (("guard", 3.0), ("aiohttp", 2.0))
+        bench("fanout").Frames(name, 0, 1, 1, cost, 1.0)
+        for name, cost in (("guard", 3.0), ("aiohttp", 2.0), ("hub", 1.5))
     ]
-    assert "a plain relay of frames (1 at once to 1: 1.50)" in bench("report").document(found)
+    text = bench("report").document(found)
+    assert "a relay of frames (1 at once to 1: 1.50), a hub of frames (1 at once to 1: 2.00)" in text
 
 
 def test_a_record_measured_beside_others_says_so(bench: Any) -> None:
