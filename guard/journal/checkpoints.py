@@ -52,7 +52,7 @@ def largest(state: Path) -> TreeHead | None:
     except (OSError, NoteError) as error:
         message = f"{path}: cannot be read ({why(error)}); without it a shortened record would not show"
         raise StateFault(
-            f"{message}: restore it, or keep the whole directory as it is and start with another"
+            f"{message}: restore it, or keep the whole directory as it is and start on the last backup"
         ) from error
     return max(heads, default=None)
 

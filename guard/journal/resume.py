@@ -67,5 +67,6 @@ def _shorter(state: Path, records: int, signed: TreeHead) -> str:
     what = f"holds {records} records" if records else "is gone"
     return (
         f"{state}: the journal {what}, but {checkpoints_path(state).name} signed {signed.size}: records were cut off. "
-        "Put the journal back, or keep this directory as evidence and start with another --state"
+        "Put the journal back; or keep this directory as evidence and start on the last backup (--state DIR): an empty "
+        "directory knows nothing of what was spent today"
     )
