@@ -13,6 +13,6 @@ No rule, no counter and no byte of HTTP lives here.
 - many cancels: `cancelscope`, `targets`, `cancelling`, `cancelall`
 - other roads: `passthrough` (no trade) with `reading` (without a task), `subscribing` with `subscriptions` and
   `countedlock`, `unlocking` with `cooldown`, `questions` with `recall` and `dryrun`
-- telling: `recorder`, `decisionrecord`, `floods` with `tally`, `recent`, `replies`, `repeats` (under an Idempotency-Key
-  that was used before), `answerview` (what a caller may see of an answer), `origins` (CORS)
+- telling: `recorder`, `decisionrecord`, `floods` with `tally`, `recent`, `replies`, `repeats` (Idempotency-Keys),
+  `answerview` (what a caller may see of an answer), `origins` (CORS)
 """

@@ -6,10 +6,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from guard.codes import Code
-from guard.intent import digest
 from guard.journal import recorded
-from guard.limits import check_claims, rates_of, slot_bound_reached, used_by_others
+from guard.limits import check_claims, rates_of, used_by_others
 from guard.policy import (
     Judgement,
     Maker,
@@ -41,12 +39,11 @@ from guard.walk.desk import Desk
 from guard.walk.door import rights, state_reasons
 from guard.walk.largest import largest_of
 from guard.walk.outgoing import outbound_of, resulting_of
-from guard.walk.repeats import idempotency_cell
+from guard.walk.repeats import slot_for
 from guard.walk.subscribing import objections
 from guard.walk.unlocking import waiting
 from guard.walk.visit import Ruling, Situation, Visit
 
-IDEMPOTENCY_WINDOW_MS: Final = 24 * 3600 * 1000
 _CANCEL, _CHANGE, _SIMULATE = Effect.ORDER_CANCEL, Effect.ORDER_CHANGE, Env.SIMULATE  # asked of every trade
 _UNJUDGED: Final = Judgement()
 _NO_EXITS: Final = exits_of(0)
@@ -96,9 +93,9 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
         ruling = ask_rules(desk, visit, situation)  # not asked yet, or an order of this turn is an exit too
     holder, exits, judgement, outbound = _changed(visit, situation), ruling.exits, ruling.judgement, ruling.outbound
     body = outbound.body if outbound and outbound.body else b""
-    reasons = list(judgement.reasons)
     key = visit.call.head.get("idempotency-key")
-    slot = None if key is None else _slot(desk, visit, situation, key=key, reasons=reasons)
+    slot, no_room = (None, ()) if key is None else slot_for(desk, visit, situation, key=key)
+    reasons = [*no_room, *judgement.reasons]
     claims: tuple[Claim, ...] = judgement.claims
     makers: tuple[Maker | None, ...] = judgement.makers
     if situation.each is None:
@@ -241,30 +238,3 @@ def mark_of(visit: Visit) -> str:
     """What tells deliberate repeats of an order apart: the hash of the Idempotency-Key, "" without one."""
     key = visit.call.head.get("idempotency-key")
     return hashlib.sha256(key.encode()).hexdigest()[:32] if key else ""
-
-
-def _slot(desk: Desk, visit: Visit, situation: Situation, *, key: str, reasons: list[Reason]) -> Claim | None:
-    """The claim that remembers the Idempotency-Key; if no more keys can be remembered, a reason is added.
-
-    A cancel passes all the same, and its key is then not remembered.
-    """
-    principal, account, endpoint = visit.principal, situation.account, visit.endpoint
-    if principal is None or account is None or endpoint is None:
-        return None
-    counter = idempotency_cell(principal.name, endpoint.path, key)
-    meaning = digest(situation.intent, env=account.env, acc_id=account.acc_id)
-    no_room = _no_room(desk, visit, counter)
-    if no_room is not None and visit.effect is _CANCEL:
-        return None
-    if no_room is not None:
-        reasons.insert(0, no_room)
-    return Claim("slot", counter, 0, window_ms=IDEMPOTENCY_WINDOW_MS, value=meaning)
-
-
-def _no_room(desk: Desk, visit: Visit, counter: str) -> Reason | None:
-    """The reason, if as many Idempotency-Keys of the last day are remembered as there may be."""
-    most = slot_bound_reached(desk.state, counter, t_us=visit.t_us)
-    if most is None:
-        return None
-    message = f"{most} Idempotency-Keys of the last 24 hours are remembered, and no more can be; send it without"
-    return Reason(Code.OVERLOADED, message, rule="idempotency", limit=str(most), unit="keys/24h")

@@ -1,31 +1,59 @@
-"""A trade under an Idempotency-Key that was used before: what its first request was answered is told again.
+"""Idempotency-Keys: remembered for a day by a claim, and what the first request was answered is told again.
 
-Nothing is sent and nothing moves. The answer is put together from the outcome on record.
+For a repeat nothing is sent and nothing moves. Its answer is put together from the outcome on record.
 """
 
 import hashlib
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 import structlog
 
 from guard.codes import Code
 from guard.errors import JournalFault
-from guard.limits import find_slot
+from guard.intent import digest
+from guard.limits import find_slot, slot_bound_reached
 from guard.server import passed_reply
-from guard.terms import Answer, CancelAll, Claim, Effect, Outcome, Refusal, Reply, Taken, Verdict, refuse
+from guard.terms import Answer, CancelAll, Claim, Effect, Outcome, Reason, Refusal, Reply, Taken, Verdict, refuse
 from guard.walk.desk import Desk
 from guard.walk.recent import RecentDecision
 from guard.walk.recorder import Recorder
 from guard.walk.replies import trade_body
 from guard.walk.visit import Situation, Visit
 
+REMEMBERED_MS: Final = 24 * 3600 * 1000
 _log = structlog.get_logger("guard")
 
 
 def idempotency_cell(name: str, path: str, key: str) -> str:
     """The counter of an Idempotency-Key: one for each principal and endpoint; the key itself appears only hashed."""
     return f"idempotency/key={name}|{path}|{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
+def slot_for(desk: Desk, visit: Visit, situation: Situation, *, key: str) -> tuple[Claim | None, tuple[Reason, ...]]:
+    """The claim that remembers the Idempotency-Key, and why no more can be, where that is so.
+
+    A cancel passes all the same, and its key is then not remembered.
+    """
+    principal, account, endpoint = visit.principal, situation.account, visit.endpoint
+    if principal is None or account is None or endpoint is None:
+        return None, ()
+    counter = idempotency_cell(principal.name, endpoint.path, key)
+    no_room = _no_room(desk, visit, counter)
+    if no_room and visit.effect is Effect.ORDER_CANCEL:
+        return None, ()
+    meaning = digest(situation.intent, env=account.env, acc_id=account.acc_id)
+    return Claim("slot", counter, 0, window_ms=REMEMBERED_MS, value=meaning), no_room
+
+
+def _no_room(desk: Desk, visit: Visit, counter: str) -> tuple[Reason, ...]:
+    """The reason, if as many Idempotency-Keys of the last day are remembered as there may be."""
+    most = slot_bound_reached(desk.state, counter, t_us=visit.t_us)
+    if most is None:
+        return ()
+    message = f"{most} Idempotency-Keys of the last 24 hours are remembered, and no more can be; send it without"
+    return (Reason(Code.OVERLOADED, message, rule="idempotency", limit=str(most), unit="keys/24h"),)
 
 
 def is_repeat(desk: Desk, visit: Visit) -> bool:
