@@ -15,7 +15,7 @@ from guard.policy.budgets import MoneyBudget
 from guard.policy.rates import RateLimit
 from guard.terms import LEDGER_UNIT, Account, Effect, Env, Instrument, KeyLimits, Missing, OrderType, Side, TimeInForce
 from tests.support.policy import FRIDAY, PAPER, REAL, asked, caller, codes, order, policies
-from tests.support.worlds import NOT_ASKED, position, stock, world
+from tests.support.worlds import NOT_ASKED, position, quote, stock, world
 
 TEXTS = (
     """\
@@ -67,6 +67,20 @@ sides = ["BUY"]
 [budgets]
 open_value = "7000 HKD"
 """,
+    """\
+[instruments]
+markets = ["HK", "US"]
+blocked_symbols = ["HK.00005"]
+[hours]
+HK = "09:30-12:01"
+US = "always"
+[orders]
+price_collar_percent = { stock = 900 }
+[reference]
+price_collar_missing = "skip"
+[budgets]
+open_orders = 9
+""",
 )
 LIMITS = KeyLimits(max_order_value=Decimal(2500), max_daily_value=Decimal(25_000), max_orders_per_minute=4)
 ORDERS = st.builds(
@@ -86,7 +100,8 @@ ASKS = st.fixed_dictionaries(
         "wall": st.sampled_from([0, 0, 0, 1, 119, 121, 1229, 1231, -700, 2_000]).map(
             lambda after_min: FRIDAY + timedelta(minutes=after_min)
         ),
-        "world": st.none() | SEEN.map(lambda what: world(what=what, position=position("-60"))),
+        "world": st.none()
+        | st.builds(world, st.sampled_from([NOT_ASKED, quote("9")]), what=SEEN, position=st.just(position("-60"))),
     }
 )
 
@@ -103,7 +118,7 @@ def told(judgement: Judgement) -> tuple[Any, ...]:
     st.booleans(),
     st.lists(ASKS, min_size=6, max_size=12),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_is_known_of_others_changes_no_answer(chosen: set[int], has_limits: bool, asks: list[Any]) -> None:
     """Whatever was asked before, on whichever account and day: each order is judged as by rules that know of none."""
     texts, who = [TEXTS[n] for n in sorted(chosen)], caller(limits=LIMITS if has_limits else None)
