@@ -40,6 +40,7 @@ FAILED: Final = refuse(
 )
 _log = structlog.get_logger("guard.admin")
 _T = TypeVar("_T", bound=msgspec.Struct)
+SERVER: Final = "opend-guard"  # else aiohttp names itself and the interpreter with their versions, to strangers too
 REFUSED: Final[web.AppKey[Callable[[Refusal], web.Response]]] = web.AppKey("refused")
 Act = Callable[[web.Request, Principal], Awaitable[web.Response]]
 
@@ -285,11 +286,16 @@ def _waiting(record: Policy, replay: Mapping[str, object] | None) -> dict[str, o
     }
 
 
+async def _signed(_request: web.BaseRequest, answer: web.StreamResponse) -> None:
+    answer.headers["Server"] = SERVER
+
+
 def build_app(recorder: Recorder, changes: Changes, bounds: EdgeBounds) -> web.Application:
     """The application of the ops listener."""
     routes = Routes(recorder, changes, bounds)
     app = web.Application(middlewares=[routes.guard_host], client_max_size=BODY_BYTES_MAX)
     app[REFUSED] = routes.refused
+    app.on_response_prepare.append(_signed)
     app.router.add_get("/livez", routes.livez)
     app.router.add_get("/readyz", routes.readyz)
     app.router.add_get("/status", routes.status)

@@ -24,7 +24,7 @@ from aiohttp.http import HttpProcessingError
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.typedefs import Handler
 
-from guard.admin.app import FAILED, REFUSED
+from guard.admin.app import FAILED, REFUSED, SERVER
 from guard.codes import Code
 from guard.server import EdgeBounds, TlsServer, bound_sockets, socket_file
 from guard.settings import address
@@ -65,6 +65,7 @@ class _Discreetly(web.RequestHandler):
         is_theirs = status < HTTPStatus.INTERNAL_SERVER_ERROR
         response = self._refused(_TOO_LONG if isinstance(exc, LineTooLong) else _UNREAD if is_theirs else FAILED)
         response.force_close()
+        response.headers["Server"] = SERVER
         return response
 
 

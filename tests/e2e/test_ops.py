@@ -218,6 +218,26 @@ async def test_the_host_must_be_this_listeners(tmp_path: Path, host: str, status
         assert await _status_of(guard, host) == status
 
 
+async def test_no_answer_tells_versions_of_the_software_that_gives_it(tmp_path: Path) -> None:
+    """Whoever finds the listener learns no versions, also where its request cannot be read."""
+    async with running(lay_out(tmp_path)) as guard:
+        for line in (
+            "GET /livez HTTP/1.1",
+            "GET /nowhere HTTP/1.1",
+            "GET /admin/state HTTP/1.1",
+            "GET / HTTP/1.0",
+            "GE T",
+        ):
+            text = f"{line}\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            reader, writer = await asyncio.open_connection("127.0.0.1", guard.ports[1])
+            writer.write(text.encode())
+            said = await reader.read()
+            writer.close()
+            assert said.startswith(b"HTTP/1.")
+            assert b"\r\nServer: opend-guard\r\n" in said
+            assert b"aiohttp" not in said.lower()
+
+
 async def test_host_is_sent_once(tmp_path: Path) -> None:
     """Two Host fields are refused, whichever is right."""
     async with running(lay_out(tmp_path)) as guard:
