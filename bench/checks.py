@@ -23,7 +23,9 @@ SERIAL_FIRST: Final = 9_000_000_000  # far from the caller's own
 PLACED: Final = 2  # and one more by a token
 WITHOUT_POLICY: Final = frozenset({"direct", "nginx", "envoy", "bare", *FORWARDERS})
 WITHOUT_RULES: Final = ("floor", "floor-unsynced")  # orders alone: the key, one limit, a record of them
-WITHOUT_TOKENS: Final = frozenset({*WITHOUT_POLICY, *WITHOUT_RULES, "nginx-lua", "nginx-lua-unsynced"})
+WITHOUT_TOKENS: Final = frozenset(
+    {*WITHOUT_POLICY, *WITHOUT_RULES, "nginx-lua", "nginx-lua-unsynced", "nginx-lua-together"}
+)
 
 
 def answers(servers: list[Server]) -> None:

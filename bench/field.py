@@ -56,7 +56,7 @@ class Scenario(NamedTuple):
 
 
 SCENARIOS: Final = (
-    *(Scenario("order", "order", connections, (*SYNCED, "floor")) for connections in (1, 16, 64)),
+    *(Scenario("order", "order", connections, ("nginx-lua-together", *SYNCED, "floor")) for connections in (1, 16, 64)),
     Scenario("unsynced", "order", 1, (*UNSYNCED, *PYTHON)),
     Scenario("unsynced", "order", 64, (*UNSYNCED, *PYTHON, *FORWARDERS)),
     Scenario("quote", "quote", 1, (*READING, "bare")),

@@ -126,6 +126,9 @@ class Run:
             if "nginx-lua" not in self.skipped:
                 name = f"nginx-lua{end}"
                 yield peers.nginx_lua(folder / name, daemon, synced=synced, name=name)
+            if "nginx-lua" not in self.skipped and synced:
+                name = "nginx-lua-together"
+                yield peers.nginx_lua(folder / name, daemon, synced=True, name=name, together=True)
             yield contestants.guard(folder / f"guard{end}", daemon, synced=synced, name=f"guard{end}")
             yield contestants.idiomatic(folder / f"aiohttp{end}", daemon, synced=synced, name=f"aiohttp{end}")
 

@@ -175,7 +175,7 @@ def _ahead(results: Results) -> str:
     """What costs the guard more CPU than one who has the same job, as found."""
     told = [
         f"{tables.TITLES[other]} ({'; '.join(dearer)})"
-        for other in ("nginx-lua", "aiohttp")
+        for other in ("nginx-lua", "nginx-lua-together", "aiohttp")
         if (dearer := [f"{what} {shown(ratio)}" for what, ratio in tables.dearer(results, other)])
     ]
     told += [

@@ -25,6 +25,7 @@ TITLES = {
     "mitmproxy": "mitmproxy, no policy",
     "nginx-lua": "nginx + Lua",
     "nginx-lua-unsynced": "nginx + Lua",
+    "nginx-lua-together": "nginx + Lua, one sync a turn",
     "bare": "floor, no policy",
     "floor": "floor",
     "floor-unsynced": "floor",
