@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from guard.limits import slots
 from guard.replay.explained import Explanation, explained
 from guard.simulator.faults import Hold, HttpError, RetType, Unreachable
 from tests.support.guards import codes, order, record, said, write_keys
@@ -40,6 +41,24 @@ async def test_the_first_answer_is_given_again(tmp_path: Path) -> None:
         assert len(scene.reached()) == 1
         assert scene.held() == 20_000
         assert scene.stamps("new_orders") == 1
+
+
+async def test_a_cancel_passes_although_no_more_keys_can_be_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order with one more Idempotency-Key is refused; a cancel with one is sent, and its key is not remembered."""
+    for name in ("SLOTS_MAX", "EACH_MAX", "EACH_MIN"):
+        monkeypatch.setattr(slots, name, 1)
+    async with stage(tmp_path, policies=DAILY) as scene:
+        order_id_ex = await scene.placed(key="k")
+        refused = await scene.place(key="l", remark="2")
+        assert code_of(refused) == (503, "overloaded")
+        assert said(refused)["guard"]["reasons"][0]["rule"] == "idempotency"
+        assert is_passed(await scene.place(remark="3"))
+        cancelled = await scene.ask(MODIFY, change(order_id_ex, op="CANCEL"), idempotency_key="m")
+        assert is_passed(cancelled)
+        assert "claims" not in await scene.decision(cancelled)
+        assert len(scene.guard.desk.state.slots) == 1
 
 
 async def test_a_repeat_is_recorded_as_one(tmp_path: Path) -> None:
