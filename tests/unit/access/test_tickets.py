@@ -53,6 +53,8 @@ def test_a_ticket_is_good_once_and_in_time(steps: list[tuple[str, object]]) -> N
                 given_out.append(found)
                 live[found] = (principal, now_us + LIFE_US)
     assert len(tickets) <= 2 * PER_KEY_MAX
+    assert tickets.redeem("wst_none", now_us=now_us + LIFE_US) is None
+    assert (len(tickets), tickets._counts) == (0, {}), "nothing stays of a key without tickets"
 
 
 def test_all_tickets_together_are_bounded() -> None:
