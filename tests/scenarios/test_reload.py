@@ -303,6 +303,18 @@ async def test_nothing_changes_that_cannot_be_recorded(tmp_path: Path) -> None:
         assert scene.guard.desk.config is config
 
 
+async def test_keys_whose_limits_do_not_compile_are_refused_and_named(tmp_path: Path) -> None:
+    """They are a sentence, not a fault of the guard: the keys of before stay in force."""
+    async with stage(tmp_path, record("bot"), policies=WIDE) as scene:
+        write_keys(tmp_path / "keys.json", record("bot"), record("new", max_orders_per_minute=100_001))
+        change = await scene.guard.changes.reload_keys(Who())
+        assert (change.result, len(change.errors)) == ("refused", 1)
+        assert "keys.new.max_orders_per_minute" in str(change.errors[0])
+        assert (await scene.records("keys"))[-1]["errors"] == list(change.errors)
+        assert [each.id for each in scene.guard.desk.config.keyring.records] == ["bot"]
+        assert is_passed(await scene.place(qty=100))
+
+
 @pytest.mark.parametrize("how", ["fails", "anyway"])
 async def test_a_change_is_told_as_made_once_its_record_is_on_the_disk(tmp_path: Path, how: str) -> None:
     """Where the sync fails, whether it happened or not, what was made stays in force, and is not told as kept."""

@@ -37,6 +37,15 @@ def test_mixed_and_unknown_algorithms_are_refused_at_load(algorithms: tuple[str,
     assert sentence in found[0]
 
 
+@pytest.mark.parametrize(("name", "audience"), [("", AUDIENCE), ("desk", ""), ("", "")])
+def test_an_issuer_without_a_name_or_an_audience_is_refused_at_load(name: str, audience: str) -> None:
+    """An empty audience would be one that a token for nobody in particular has."""
+    found = parse_issuer(jwks(jwk("RSA")), issuer=name, audience=audience, algorithms=("RS256",), path="jwks.json")
+
+    assert isinstance(found, list)
+    assert "issuer and audience must not be empty" in found[0]
+
+
 def test_one_family_may_have_several_algorithms() -> None:
     """RS256 and PS256 take the same keys."""
     assert isinstance(parse(jwks(jwk("RSA")), "RS256", "PS256"), Issuer)
