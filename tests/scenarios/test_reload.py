@@ -303,6 +303,15 @@ async def test_nothing_changes_that_cannot_be_recorded(tmp_path: Path) -> None:
         assert scene.guard.desk.config is config
 
 
+async def test_a_key_that_a_reload_brings_is_a_label_of_its_own(tmp_path: Path) -> None:
+    """It is no `other` until the next restart."""
+    async with stage(tmp_path, record("bot"), policies=WIDE) as scene:
+        write_keys(tmp_path / "keys.json", record("bot"), record("new"))
+        assert scene.guard.desk.metrics.key("new") == "other"
+        assert (await scene.guard.changes.reload_keys(Who())).result == "applied"
+        assert scene.guard.desk.metrics.key("new") == "new"
+
+
 async def test_keys_whose_limits_do_not_compile_are_refused_and_named(tmp_path: Path) -> None:
     """They are a sentence, not a fault of the guard: the keys of before stay in force."""
     async with stage(tmp_path, record("bot"), policies=WIDE) as scene:
