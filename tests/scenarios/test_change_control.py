@@ -596,3 +596,16 @@ async def test_what_is_put_back_while_no_guard_ran_is_in_force_at_once(tmp_path:
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
         assert scene.guard.changes.policies.policy_change.temporary is None
+
+
+async def test_a_change_whose_texts_are_gone_is_not_approved(tmp_path: Path) -> None:
+    """What was asked for cannot be had, which is told with the cure; what was in force still is."""
+    async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
+        write(scene, LOOSE)
+        asked = await reload(scene, reason="larger lots")
+        (tmp_path / "state/config" / f"{asked['sha256']}.json").unlink()
+
+        status, told = await approve(scene, asked["sha256"])
+
+        assert (status, told["result"], told["errors"]) == (422, "refused", ["its texts are not kept; reload again"])
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
