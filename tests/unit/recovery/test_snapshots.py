@@ -13,6 +13,7 @@ from guard.journal import Counters, Decision, Journal, JournalBounds, Snapshot, 
 from guard.journal import Policy as PolicyRecord
 from guard.journal.segments import first_line, segment_numbers
 from guard.journal.statedir import journal_dir
+from guard.policychange import PolicyChangeState
 from guard.recovery.readback import Recovered, fold_record, recover
 from guard.recovery.snapshots import RECENT_KEPT_MAX, main, parts, put_together, resume
 from guard.terms import Claim, Verdict
@@ -211,6 +212,19 @@ def test_no_field_of_what_is_recovered_is_forgotten() -> None:
         "recent_from",
         "are_raw",
     }
+
+
+def test_every_basic_comes_back_as_it_was() -> None:
+    """A set that ends by itself, say: forgotten, what is looser for an hour would stay."""
+    waits, ends = (PolicyRecord(t=1, result=result, sha256=SHA) for result in ("pending", "applied"))
+    found = Recovered(t_us=7, policy_sha256="a" * 64, config_sha256="b" * 64, vkey="key-of-this-log")
+    found.is_crashed, found.is_lost = True, True
+    found.policy_change = PolicyChangeState(waits, ends, "c" * 64)
+
+    back = put_together(parts(found))
+
+    basics = ("t_us", "policy_sha256", "config_sha256", "vkey", "is_crashed", "is_lost", "policy_change")
+    assert [getattr(back, name) for name in basics] == [getattr(found, name) for name in basics]
 
 
 def test_parts_of_a_change_that_was_not_in_force_yet_are_kept() -> None:
