@@ -340,6 +340,20 @@ async def test_a_change_is_told_as_made_once_its_record_is_on_the_disk(tmp_path:
 
 
 @pytest.mark.parametrize("how", ["fails", "anyway"])
+async def test_a_state_binds_though_its_record_cannot_be_synced_and_is_not_told_as_kept(
+    tmp_path: Path, how: str
+) -> None:
+    """Orders stop at once; the answer says that the record may lack it, and what works now."""
+    disk = FaultyDisk()
+    async with stage(tmp_path, *PEOPLE, policies=WIDE, disk=disk) as scene:
+        getattr(disk, how)["fdatasync"] = OSError(5, "Input/output error")
+        change = await scene.guard.changes.set_state(StateBody(state="cancel_only", reason="leak"), by="anna")
+        assert change.result == "unrecorded"
+        assert "a file named HALT in the state directory works now" in str(change.errors[0])
+        assert [rule.state for rule in scene.guard.desk.state.trading.values()] == ["cancel_only"]
+
+
+@pytest.mark.parametrize("how", ["fails", "anyway"])
 async def test_a_key_that_is_taken_away_is_gone_though_its_record_cannot_be_synced(tmp_path: Path, how: str) -> None:
     """Taking away comes first; the answer says that the record may lack it."""
     disk = FaultyDisk()
