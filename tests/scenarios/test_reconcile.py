@@ -983,6 +983,24 @@ async def test_an_order_that_vanishes_is_not_held_for_ever(tmp_path: Path) -> No
         assert (scene.held("open_value"), scene.held()) == (Decimal(0), Decimal(20_000))
 
 
+async def test_an_order_that_was_back_between_two_absences_is_held(tmp_path: Path) -> None:
+    """Lists that miss a working order now and then free nothing: only two absences in a row do."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed()
+        await turn(scene, s=6)
+        for _ in range(3):
+            missed = scene.daemon.orders.pop(name)
+            for _ in range(2):
+                await turn(scene, s=31)
+                assert scene.held("open_value") == 20_000
+            scene.daemon.orders[name] = missed
+            await turn(scene, s=6)
+        del scene.daemon.orders[name]
+        for _ in range(3):
+            await turn(scene, s=31)
+        assert scene.held("open_value") == 0
+
+
 @pytest.mark.parametrize("tif", ["DAY", "GTC"])
 @pytest.mark.parametrize(("qty", "acts"), [(300, True), (300, False), (100, True), (100, False)])
 async def test_one_that_vanishes_with_a_change_in_doubt_is_not_held_for_ever(
