@@ -263,7 +263,7 @@ class Doubts:
     def _is_done(what: CancelTarget, row: OrderRow | None, asked: ListSnapshot) -> bool:
         if what.is_for_all:
             return all(row.status.is_over or row.status is Status.DISABLED for row in asked.today)
-        is_disabled = what.op is Op.DISABLE and row is not None and row.status is Status.DISABLED
+        is_disabled = what.op == Op.DISABLE and row is not None and row.status is Status.DISABLED
         return row is not None and (row.status.is_over or is_disabled)
 
     # ------------------------------------------------------------ both

@@ -360,6 +360,21 @@ async def test_a_cancel_of_an_order_placed_elsewhere_is_settled_too(tmp_path: Pa
             assert stranger.ledger()["steps"] == {}
 
 
+@pytest.mark.parametrize(("acts", "end"), [(True, "accepted"), (False, "refused")])
+async def test_an_order_is_disabled_as_the_list_shows_it(tmp_path: Path, *, acts: bool, end: str) -> None:
+    """Nobody heard whether it was put aside: disabled is done, still at work after two looks is not."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await scene.placed()
+        await turn(scene, s=6)
+        scene.daemon.faults.add(Reset(acts=acts), path=MODIFY)
+        reply = await scene.cancel(name, op="DISABLE")
+        assert code_of(reply) == (504, "outcome_unknown")
+        for _ in range(3):
+            await turn(scene, s=31)
+        assert await verdict(scene, reply) == end
+        assert scene.ledger()["steps"] == {}
+
+
 async def test_a_cancel_of_an_order_that_nobody_knows_is_settled_by_two_absences(tmp_path: Path) -> None:
     """As a new order is: not before a minute, nor on the first absence."""
     async with stage(tmp_path, policies=LIMITS) as scene:
