@@ -65,7 +65,7 @@ def _push(text: str, order: str) -> Push:
     kind, acc_id, market = text.split()
     if kind == "quote":
         return _quote("1_00700")
-    number = None if acc_id == "-" else int(acc_id)
-    header = {"trd_env": 0, "acc_id": number or 0, "trd_market": 1}
+    number, trd_market = (None if part == "-" else int(part) for part in (acc_id, market))
+    header = {"trd_env": 0, "acc_id": number or 0, "trd_market": 1 if trd_market is None else trd_market}
     body = push_body(2208, {"header": header, "order": {"order_id_ex": order}})
-    return Push("trade", 2208, body, acc_id=number, trd_market=None if market == "-" else int(market))
+    return Push("trade", 2208, body, acc_id=number, trd_market=trd_market)
