@@ -139,8 +139,8 @@ def run_refused(port: int) -> int:
     ("how", "message", "verified"),
     [
         ("shorter", "holds", 2),
-        ("gone", "the journal is gone", 3),
-        ("emptied", "the journal is gone", 3),
+        ("gone", "the journal is gone", 2),
+        ("emptied", "the journal is gone", 2),
         ("edited at the end", "was changed after it was signed", 1),
         ("no checkpoint readable", "cannot be read", 3),
     ],

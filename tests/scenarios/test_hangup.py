@@ -266,7 +266,7 @@ def raising(*_: Any, **__: Any) -> Any:
 
 
 Place: Final[list[tuple[Any, str, tuple[int, str], int, str | None]]] = [
-    (closing, "judge", (504, "outcome_unknown"), 1, "unknown"),
+    (closing, "outcome_of", (504, "outcome_unknown"), 1, "unknown"),
     (sending, "late_objection", (503, "rule_error"), 0, "not_sent"),
     (closing, "reserve", (503, "rule_error"), 0, None),  # before its decision is written, so that is a refusal
     (ledger, "_stamp", (503, "rule_error"), 0, None),  # with its money taken
