@@ -40,8 +40,8 @@ touch = "own"
 ALSO: Final = '[policy]\nmode = "shadow"\n[instruments]\nsymbols = ["US.*"]\n[budgets]\ndaily_value = "40000 HKD"\n'
 SHADOWED: Final = (
     "per_day = 1",
-    "duplicate_window_s = 60",
-    '[rates]\nnew_orders = "1/60s"',
+    "duplicate_window_s = 600",
+    '[rates]\nnew_orders = "1/600s"',
 )
 _ID: Final = re.compile(rb"01[0-9A-HJKMNP-TV-Z]{24}")
 
