@@ -1,7 +1,7 @@
 """What is asked in the benchmark, by whom, and under which limits: the one place that all processes share.
 
-The limits are wide enough never to refuse under load, and every rule that a policy can hold is present: each is judged,
-claimed and recorded for each order. `REFUSED` alone breaks one, the money limit of a single order.
+The limits are wide enough never to refuse under load. Each rule of the policy that is about new orders is judged for
+each, and its claims are recorded. `REFUSED` alone breaks one, the money limit of a single order.
 """
 
 import hashlib
@@ -72,6 +72,12 @@ def _written(name: str, text: str) -> bytes:
 ODD: Final = {
     "a blocked symbol": (_odd(market="US", code="GME", price=1), 403, "symbol"),
     "a blocked symbol behind its prefix": (_odd(market="US", code="US.GME", price=1), 403, "symbol"),
+    "a blocked symbol behind two prefixes": (_odd(market="US", code="US.US.GME", price=1), 400, "bad_value"),
+    "a prefix that the daemon knows and the market has not": (
+        _odd(market="US", code="SH.600000", price=1),
+        400,
+        "bad_value",
+    ),
     "another market's symbol": (_odd(code="US.AAPL", price=1), 400, "bad_value"),
     "a market that is not allowed": (_odd(market="SG", code="D05", price=1), 403, "market"),
     "a market that nobody knows": (_odd(market="XX", price=1), 400, "bad_value"),

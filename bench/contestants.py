@@ -35,7 +35,7 @@ POLICY: Final = f"""\
 [policy]
 id = "bench"
 owner = "the benchmark"
-rationale = "every rule is present and none refuses under load"
+rationale = "many rules are present and none refuses under load"
 [applies_to]
 keys = ["bot-*"]
 environments = ["simulate"]

@@ -11,7 +11,7 @@ from field import OPEN_RATE
 from measure import Results
 from paused import worst
 from scale import ALL, KEYS, OPEN
-from tables import Figure, Span, View, cpu, p50, rps, shown, span, spread, table
+from tables import Figure, Span, View, cpu, p50, rps, span, spread, table
 
 TELLING: Final = 100_000
 FLOOR: Final = "floor-unsynced"
@@ -202,6 +202,3 @@ def floor_table(results: Results) -> str:
 def missed(results: Results) -> int:
     """How many are not met, or were not measured."""
     return sum(wanted.row(results)[-1] not in {"met", "aim met"} for wanted in WANTED)
-
-
-__all__ = ["figures_table", "missed", "shown"]

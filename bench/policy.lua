@@ -6,22 +6,25 @@
 -- day, two exact sliding windows. All rules are asked, all reasons told, the guard's first one first. Idempotency-Key; the
 -- kill switch. Money is counted in whole 1/10,000. A decision has its line, chained by hash, with the order, its value and the
 -- counters, before the order is sent; its outcome has another, and money that the daemon refused is free again. The daemon
--- gets a new encoding and none of the caller's fields. Answers carry the rate fields; requests are counted and timed.
+-- gets an order in a new encoding, and none of the caller's header fields. Answers carry the rate fields; requests are counted and timed.
 --
 -- With `synced` an order's line is on the disk before the order is sent. "each": one fdatasync an order, the plain recipe, during
 -- which the worker does nothing else. "together": orders of one turn of nginx's loop wait on a semaphore and share one.
 --
 -- For speed: LuaJIT with its compiler on; SHA-256 by OpenSSL's own calls over FFI and nginx's hex dump; text put together
--- instead of encoded; counters, windows and duplicates in tables of the one worker (with several, each would count alone),
--- windows as rings of doubles; lines of outcomes are written with the next decision's, after 5 ms at the latest; counts go
--- to shared memory once a second; fields that are the same for all are nginx's own `add_header` and `proxy_set_header`.
+-- instead of encoded; counters and windows in tables of the one worker (with several, each would count alone), windows as
+-- rings of doubles, duplicates in memory that all workers share; lines of outcomes are written with the next decision's,
+-- after 5 ms at the latest; counts go to shared memory once a second; fields that are the same for all are nginx's own
+-- `add_header` and `proxy_set_header`.
 --
 -- What it does not carry: numbers are read as doubles, so one of more than 15 digits that is nearly one of fewer passes as that
--- one, and cjson also takes `1.`, control characters and bytes that are no UTF-8 in strings; one shape of an order, quantities
--- and prices of stocks alone, and no order without a price; accounts and instruments are constants and a spelling, not the
--- daemon's lists; the market's day has a fixed offset, so New York's begins an hour late in summer; hours are "always"; tokens
--- need a library that is no package here; what was counted is gone with the process; an answer that proves nothing is written
--- down as unknown and passed on, and stays unknown for good.
+-- one, an account of more than 15 digits passes as a string alone, and cjson also takes `1.`, control characters and bytes that
+-- are no UTF-8 in strings; one shape of an order, and none without a price; accounts and instruments are constants and a
+-- spelling, not the daemon's lists: a code of the US may be of any length and end in a dot or a dash, and options and futures
+-- pass as stocks, those of a blocked share too; only what rules refuse has a line; the market's day has a fixed offset, so New
+-- York's begins an hour late in summer; hours are "always"; tokens need a library that is no package here; what was counted is
+-- gone with the process; an answer that proves nothing, or none at all, is written down as unknown and passed on, and stays
+-- unknown for good.
 
 local cjson, ffi, bit, buffer = require "cjson.safe", require "ffi", require "bit", require "string.buffer"
 local semaphore = require "ngx.semaphore"
@@ -69,6 +72,8 @@ local TIMES = choices(TIME_NUMBERS)
 local ENVS = { simulate = "simulate", SIMULATE = "simulate", [0] = "simulate", real = "real", REAL = "real", [1] = "real" }
 local PRICELESS = { MARKET = true, AUCTION = true }
 local CURRENCIES = { HK = "HKD", US = "USD" }
+-- What the daemon takes off a code.
+local PREFIXES = { HK = true, US = true, SH = true, SZ = true, SG = true, JP = true, AU = true, MY = true, CA = true, CN = true, BJ = true }
 local CODES = { HK = "^%d%d%d%d%d$", US = "^%u[%u%d]*[.-]?[%u%d]*$" }
 local DAY_BEGINS_S = { HK = 8.5 * 3600 - 8 * 3600, US = 4 * 3600 + 5 * 3600 } -- the market's reset, in seconds of UTC
 -- What a refusal's status is, and which reason comes first, as the guard has it.
@@ -123,7 +128,7 @@ end
 local gate, held = semaphore.new(0), 0 -- where orders wait for the sync of their turn
 
 local function sync()
-  assert(C.fdatasync(audit) == 0)
+  if C.fdatasync(audit) ~= 0 then os.exit(1) end -- what is lost is no more to be had: the next sync would say that all is well
 end
 
 local function let_go()
@@ -343,12 +348,19 @@ end
 
 local symbols, symbols_held = {}, 0
 
--- The instrument of a code: its market's prefix may stand before it, another's may not.
-local function instrument(market, code)
-  if not CODES[market] then return { symbol = market .. "." .. code, code = code, is_allowed = false } end
+-- Prefix, if there is one, and code.
+local function split(code)
   local prefix, bare = match(code, "^(%u%u)%.(.+)$")
-  if not prefix or not MARKETS[prefix] then prefix, bare = market, code end
-  if prefix ~= market or not match(bare, CODES[market]) or #code > 32 then return nil end
+  if PREFIXES[prefix or ""] then return prefix, bare end
+  return nil, code
+end
+
+-- The instrument of a code: its market's prefix may stand before it once, another's may not.
+local function instrument(market, code)
+  if #code > 32 or not match(code, "^[%u%d.-]+$") then return nil end -- it goes into the line as it is
+  if not CODES[market] then return { symbol = market .. "." .. code, code = code, is_allowed = false } end
+  local prefix, bare = split(code)
+  if (prefix or market) ~= market or split(bare) or not match(bare, CODES[market]) then return nil end
   local symbol = market .. "." .. bare
   local is_allowed = not settings.blocked[symbol] and matches_any(settings.symbols, symbol)
   local found = { symbol = symbol, code = bare, is_allowed = is_allowed }

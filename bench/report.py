@@ -29,8 +29,9 @@ NOISY: Final = (
 HELD: Final = "Figures to hold"
 FLOOR: Final = "What no proxy in Python can be cheaper than"
 FLOOR_WORDS: Final = (
-    "The figures to hold that are about a request, as the floor has them. What is *not met* here no Python program can "
-    "meet on this machine; where it is met, what lies between the floor and the bound is all that the checks may cost."
+    "The figures to hold that are about a request, as the floor has them. What is *not met* here we know of no "
+    "way to meet in Python on this machine; where it is met, what lies between the floor and the bound is all that the "
+    "checks may cost."
 )
 PAUSES: Final = (
     "What lies behind the pauses says [`performance-pauses.md`](performance-pauses.md), of a run of `bench/pauses.py` "

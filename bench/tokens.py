@@ -17,7 +17,7 @@ from jwt.algorithms import RSAAlgorithm
 ISSUER: Final = "https://issuer.example"
 AUDIENCE: Final = "guard"
 ALGORITHM: Final = "RS256"
-LIFETIME_S: Final = 3600
+LIFETIME_S: Final = 86_400  # they are made once: a run of many rounds, or of much patience, takes more than an hour
 FRESH: Final = 6144  # more than `guard.access.proven.TOKENS_MAX`
 _KID: Final = "bench"
 

@@ -107,7 +107,7 @@ CODES: Final = {
     Market.HK: re.compile(r"[0-9]{5}"),
     Market.US: re.compile(r"[A-Z][A-Z0-9]{0,6}(?:[.-][A-Z0-9]{1,6})*"),
 }
-MARKET_WORDS: Final = frozenset(Market)
+PREFIXES: Final = frozenset({*Market, "SH", "SZ", "BJ"})  # the daemon takes each of these off
 ANY_CODE: Final = re.compile(r"[A-Z0-9]+(?:[.-][A-Z0-9]+)*")
 SIDE_NUMBERS: Final = {Side.BUY: 1, Side.SELL: 2}
 TYPE_NUMBERS: Final = {
@@ -243,14 +243,18 @@ def _code(body: dict[str, Any], market: Market) -> str:
     value = _needed(body, "code")
     if not isinstance(value, str) or len(value) > CODE_CHARACTERS_MAX:
         raise refused("bad_value", f"code cannot be {value!r}")
-    prefix, dot, rest = value.partition(".")
-    if dot and prefix in MARKET_WORDS:
-        if prefix != market:
-            raise refused("bad_value", f"{value} is not of {market}")
-        value = rest
-    if not CODES.get(market, ANY_CODE).fullmatch(value):
+    prefix, bare = _split(value)
+    if prefix not in {"", market} or _split(bare)[0]:
+        raise refused("bad_value", f"{value} is not of {market}")
+    if not CODES.get(market, ANY_CODE).fullmatch(bare):
         raise refused("bad_value", f"{value!r} is no code of {market}")
-    return value
+    return bare
+
+
+def _split(code: str) -> tuple[str, str]:
+    """Prefix and code, as the daemon would take a prefix off."""
+    prefix, dot, rest = code.partition(".")
+    return (prefix, rest) if dot and prefix in PREFIXES else ("", code)
 
 
 def _remark(body: dict[str, Any]) -> str | None:

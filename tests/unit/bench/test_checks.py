@@ -3,11 +3,15 @@
 import importlib
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
+import jwt
 import pytest
+
+from guard.access.issuers import LIFETIME_MAX_S
 
 ROOT: Final = Path(__file__).parents[3]
 
@@ -96,7 +100,7 @@ def test_who_knows_tokens_is_asked_by_a_good_one_and_by_each_bad_one(
         assert serial
         shown.append(bearer)
         is_taken = bearer == good or bearer in careless
-        return (200, {"order_id_ex": "1"}) if is_taken else (401, {"code": "unauthenticated"})
+        return (200, {"order_id_ex": "1"}) if is_taken else (401, {"err_code": "unauthenticated"})
 
     monkeypatch.setattr(checks, "ask", ask)
     server = SimpleNamespace(name="guard", port=1)
@@ -107,3 +111,56 @@ def test_who_knows_tokens_is_asked_by_a_good_one_and_by_each_bad_one(
         careless = {bearer}
         with pytest.raises(bench("machine").Unfit, match=what):
             checks._tokens(server, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "is_refused"),
+    [
+        ((403, {"err_code": "symbol", "ret_msg": "US.GME is blocked"}), True),
+        ((400, {"err_code": "symbol"}), False),
+        ((403, {"err_code": "no_policy", "ret_msg": "no policy covers this symbol"}), False),
+        ((403, {}), False),
+    ],
+)
+def test_a_refusal_counts_by_its_code_and_not_by_its_words(
+    bench: Any, given: tuple[int, dict[str, object]], *, is_refused: bool
+) -> None:
+    """Who refuses for another reason, and names the right one in passing, has no figures."""
+    checks, server = bench("checks"), SimpleNamespace(name="nginx-lua", port=1)
+
+    if is_refused:
+        checks._refuses(server, "a blocked symbol", given, status=403, code="symbol")
+    else:
+        with pytest.raises(bench("machine").Unfit, match="must be answered 403 symbol"):
+            checks._refuses(server, "a blocked symbol", given, status=403, code="symbol")
+
+
+@pytest.mark.parametrize("verdict", ["accepted", "refused", "unknown"])
+def test_an_order_of_another_that_was_not_accepted_is_none(bench: Any, tmp_path: Path, verdict: str) -> None:
+    """The daemon accepts all, so a file with any other verdict is wrong."""
+    checks, path, last = bench("checks"), tmp_path / "audit.jsonl", "0" * 64
+    for entry in ({"type": "decision", "outcome": "allow"}, {"type": "outcome", "verdict": verdict}):
+        line = json.dumps({**entry, "prev": last})
+        last = sha256(line.encode()).hexdigest()
+        with path.open("a") as lines:
+            lines.write(line + "\n")
+
+    def holds() -> dict[str, int]:
+        found: dict[str, int] = checks.audit_holds(path, sent={"order": 1, "refused": 0})
+        return found
+
+    if verdict == "accepted":
+        assert holds() == {"allowed": 1, "accepted": 1, "refused": 0}
+    else:
+        with pytest.raises(bench("machine").Unfit, match="and sent were"):
+            holds()
+
+
+def test_tokens_outlast_a_run(bench: Any) -> None:
+    """They are made at its beginning, and the guards of the sizes are asked by one after an hour."""
+    tokens = bench("tokens")
+    [bearer] = tokens.bearers(1)
+    claims = jwt.decode(bearer, options={"verify_signature": False})
+
+    assert claims["exp"] - claims["iat"] == tokens.LIFETIME_S
+    assert 8 * 3600 <= tokens.LIFETIME_S <= LIFETIME_MAX_S
