@@ -64,7 +64,7 @@ _STATE: Final = " + ".join(
     f'{weight} * max without (state) (guard_trading_state{{@,state="{state}"}})'
     for weight, state in ((1, "reduce_only"), (2, "cancel_only"), (3, "locked"))
 )
-_BUDGETS: Final = 'limit=~"budgets[.].+|max_daily_value .+"'
+_BUDGETS: Final = 'limit=~"budgets[.].+|orders[.]per_day .+|max_daily_value .+"'
 _RATES: Final = 'limit=~"rates[.].+|max_orders_per_minute .+"'
 
 FIGURES: Final = (

@@ -8,9 +8,11 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from deploy.grafana.panels import CHARTS
 from guard.codes import Code
 from guard.limits import STRICTNESS
 from guard.metrics import FAMILIES
+from guard.policy.table import ROWS
 from guard.server import EdgeCounts
 from tests.support.processes import external
 from tests.support.promql import ENDINGS, TARGET_LABELS, recorded, selectors
@@ -45,6 +47,7 @@ CLOSED: Final[dict[tuple[str, str], set[str]]] = {
     ("guard_connections_cut_total", "reason"): set(EdgeCounts().cut),
 }
 """Labels whose values the code fixes: a rule that names another value would never match."""
+BUDGETS: Final = {Code.ORDERS_PER_DAY, Code.DAILY_VALUE, Code.OPEN_ORDERS, Code.OPEN_VALUE}
 
 
 def _promtool(*words: object) -> tuple[int, str]:
@@ -114,3 +117,13 @@ def test_codes_and_reasons_in_alerts_on_recorded_series_exist(name: str) -> None
     for label, value in re.findall(r'\b(code|reason)[!=]~?"([^"]*)"', ALERTS[name]["expr"]):
         known = set(Code) if label == "code" else ENDINGS
         assert all(any(re.fullmatch(word, one) for one in known) for word in value.split("|")), value
+
+
+def test_every_budget_is_watched_and_drawn() -> None:
+    """Whatever refuses with a budget's code is in the series of their alerts, and in the panel *Budgets*."""
+    names = {row.path for row in ROWS if BUDGETS & set(row.codes)}
+    assert len(names) == len(BUDGETS)
+    (drawn,) = [chart.queries[0].expr for chart in CHARTS if chart.title == "Budgets"]
+    for expression in (RECORDED["guard:budget_used:ratio"]["expr"], drawn):
+        (pattern,) = re.findall(r'limit=~"([^"]+)"', expression)
+        assert [name for name in names if not re.fullmatch(pattern, f"{name} unit")] == []
