@@ -5,6 +5,7 @@ is wrong, 0 otherwise.
 """
 
 import asyncio
+import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -16,11 +17,13 @@ import typer
 from rich.console import Console
 
 from guard.access import Keyring, keyfile
+from guard.access.parse import parse_keys
 from guard.access.records import keyring as keyring_of
 from guard.activeconfig import build_policies
 from guard.admin.weakened import weakened
 from guard.certificate import certificate_of
 from guard.cli import flags
+from guard.cli.draft import lacking_scopes
 from guard.cli.probe import ProbeFinding, ask_daemon, told_as_json
 from guard.cli.serve import unusable
 from guard.cli.sources import AsJson
@@ -117,6 +120,7 @@ def _files(settings: Settings, daemon_keys: Path | None) -> list[ProbeFinding]:
         found.append(ProbeFinding("ok", f"{settings.keys.file}: {_count(len(keyring.records), 'key')}"))
         if daemon_keys is not None:
             found.append(_shared(daemon_keys, frozenset(keyring.by_digest)))
+            found += _own_scopes(daemon_keys, settings.daemon_key, keyring)
     return [*found, *_policies(settings, keyring), *_state(settings), *_secrets(settings), *_certificate(settings)]
 
 
@@ -196,3 +200,14 @@ def _shared(path: Path, digests: frozenset[bytes]) -> ProbeFinding:
     return ProbeFinding(
         "weak", f"{path}: the daemon takes these keys too, so they walk past the guard: {', '.join(both)}"
     )
+
+
+def _own_scopes(path: Path, own: str | None, keyring: Keyring) -> list[ProbeFinding]:
+    """What callers may do and the guard's own key may not, where the daemon's file tells; else nothing."""
+    try:
+        there = parse_keys(read_given(path), path=str(path))
+    except OSError:  # told already
+        return []
+    if own is None or isinstance(there, list):
+        return []
+    return lacking_scopes(there.by_digest.get(hashlib.sha256(own.encode()).digest()), keyring.records)

@@ -96,7 +96,7 @@ def draft(url: str, *, keys_from: Path | None, own: str | None, owner: str) -> D
         files=files,
         plaintext=plaintext,
         imported=tuple(record.id for record in records),
-        findings=(*_lacking(mine, records), *_bound(records)),
+        findings=(*lacking_scopes(mine, records), *_bound(records)),
         next=_at_the_daemon(records, own=own, mine=mine, keys_from=keys_from),
     )
 
@@ -124,7 +124,7 @@ def _missing(records: Sequence[KeyRecord], owner: str) -> list[tuple[str, list[s
     return found
 
 
-def _lacking(mine: KeyRecord | None, records: Sequence[KeyRecord]) -> list[ProbeFinding]:
+def lacking_scopes(mine: KeyRecord | None, records: Sequence[KeyRecord]) -> list[ProbeFinding]:
     """What callers may do and the guard's own key may not, where the daemon's file tells."""
     if mine is None:
         return []

@@ -272,6 +272,19 @@ async def test_check_compares_with_the_daemons_own_keys(tmp_path: Path, document
     assert [line for line in _level(done, level) if line.startswith("theirs.json: ") and told in line], done.stdout
 
 
+async def test_check_tells_what_the_guards_own_key_lacks(tmp_path: Path) -> None:
+    """The daemon's own file says what it may do; whoever would miss it is named."""
+    lay_out(tmp_path, record("bot", scopes=["acc:read", "trade:real"]), toml='[daemon]\nkey_file = "daemon.key"\n')
+    (tmp_path / "daemon.key").write_text(DAEMON_KEY)
+    (tmp_path / "daemon.key").chmod(0o600)
+    mine = record("guard") | {"hash": hash_of(DAEMON_KEY), "scopes": ["acc:read", "trade:simulate"]}
+    (tmp_path / "theirs.json").write_text(json.dumps({"version": 1, "keys": [mine]}))
+
+    done = await _check(None, tmp_path, "--daemon-keys", "theirs.json")
+
+    assert "your daemon key guard lacks trade:real: bot cannot use it" in _level(done, "weak")
+
+
 async def test_check_for_programs(tmp_path: Path) -> None:
     """`--json`: one object with `ok` and the findings in order."""
     lay_out(tmp_path)
