@@ -2,7 +2,7 @@
 
 A plaintext is shown once, on standard output alone, and is never written; the file takes its SHA-256. Every command
 exits 0 when it did what it says and 1 with every error otherwise, and prints one JSON value with `--json`. The file
-is `--file`, else `GUARD_KEYS`, else `keys.file` of the settings, else keys.json. Contract §2.
+is `--file`, else `GUARD_KEYS`, else `keys.file` of the settings, else keys.json.
 """
 
 import hashlib

@@ -2,7 +2,7 @@
 
 `check` says everything that is wrong at once, and what each policy enforces; exit 0 valid, 1 not. `reload` changes what
 a running guard enforces: it exits 0 when the files' policies are in force, 1 with every error otherwise, and then those
-that were in force still are. Contract §2, §5.
+that were in force still are.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """`guard policy reload`, `approve`, `promote`: what a running guard enforces, changed by a person.
 
 Exit 0: it is in force. 1: it is not, with every error; what was in force still is. 3 (reload): it is looser, and waits
-for a second person. Contract §2, §5.
+for a second person.
 """
 
 import http

@@ -1,4 +1,4 @@
-"""`guard selftest`: the bypass matrix, where every limit is and on the operator's own configuration. Contract §2."""
+"""`guard selftest`: the bypass matrix, where every limit is and on the operator's own configuration."""
 
 import asyncio
 from collections.abc import Sequence

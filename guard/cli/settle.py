@@ -1,4 +1,4 @@
-"""`guard settle ID`: a person's word on a trade whose outcome nobody knows, or that no list shows. Contract §2, §5.
+"""`guard settle ID`: a person's word on a trade whose outcome nobody knows, or that no list shows.
 
 The running guard is told, with the key in GUARD_KEY (guard:operate, with an owner); it keeps who said so, and why.
 """

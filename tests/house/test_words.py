@@ -10,7 +10,7 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 UNFINISHED: Final = re.compile(r"\b(TODO|FIXME|XXX|HACK|NotImplementedError|for now|dummy)\b")
-ELSEWHERE: Final = re.compile(r"\bcontract §|\bdaemon\.md\b")  # notes that this repository does not have
+ELSEWHERE: Final = re.compile(r"\bcontract §|\bdaemon\.md\b", re.IGNORECASE)  # notes that this repository does not have
 EMPTY_NAMES: Final = {"utils", "helpers", "manager", "common", "misc", "base"}
 # Spelt apart, so that this file does not name what it forbids.
 FOREIGN: Final = re.compile(

@@ -82,7 +82,7 @@ def test_a_file_that_may_not_be_read_is_no_wrong_usage(words: tuple[str, ...]) -
 
 @pytest.mark.parametrize("words", [words for words in COMMANDS if words not in {("serve",), ("demo",), ("simulate",)}])
 def test_every_command_takes_config_state_and_json(tmp_path: Path, words: tuple[str, ...]) -> None:
-    """Contract §2: all take `--json`, `--state` and `--config`."""
+    """All take `--json`, `--state` and `--config`."""
     command: Any = typer.main.get_command(app)
     for word in words:
         command = command.commands[word]
