@@ -12,8 +12,10 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import WSMsgType
+from pytest_aiohttp.plugin import AiohttpClient
 
 from guard.simulator import Simulator
+from guard.simulator.app import application
 from guard.simulator.faults import Delay, HttpError, Reset
 from guard.simulator.keys import Key
 from tests.support.clock import ManualClock
@@ -71,21 +73,22 @@ async def test_an_order_travels_over_the_socket(http: aiohttp.ClientSession) -> 
         ("GET", "/else", 404, '{"error"'),
     ],
 )
-async def test_paths_are_exact(http: aiohttp.ClientSession, method: str, path: str, status: int, word: str) -> None:
+async def test_paths_are_exact(aiohttp_client: AiohttpClient, method: str, path: str, status: int, word: str) -> None:
     """What is not an endpoint is a 404 in JSON; a wrong method is 405."""
-    async with running_simulator(Simulator(clock=ManualClock())) as url, http.request(method, url + path) as answer:
+    client = await aiohttp_client(application(Simulator(clock=ManualClock()), tick_s=None))
+    async with client.request(method, path) as answer:
         assert answer.status == status
         assert (await answer.text()).startswith(word)
 
 
-async def test_a_dead_backend_shows_in_health_and_readiness(http: aiohttp.ClientSession) -> None:
+async def test_a_dead_backend_shows_in_health_and_readiness(aiohttp_client: AiohttpClient) -> None:
     """Both are 503 then."""
     simulator = Simulator(clock=ManualClock())
     simulator.world.is_backend_up = False
-    async with running_simulator(simulator) as url:
-        for path in ("/health", "/readyz"):
-            async with http.get(url + path) as answer:
-                assert answer.status == 503
+    client = await aiohttp_client(application(simulator, tick_s=None))
+    for path in ("/health", "/readyz"):
+        async with client.get(path) as answer:
+            assert answer.status == 503
 
 
 @pytest.mark.parametrize(("acts", "orders"), [(False, 0), (True, 1)])
