@@ -67,7 +67,6 @@ def configure(*, is_json: bool | None = None) -> None:
     _SINKS[:] = [Sink(sys.stderr)]
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([structlog.processors.format_exc_info] if as_json else []),

@@ -293,9 +293,9 @@ class Edge:
         for connection in [each for each in self.connections if each.deadline <= now]:
             connection.expire()
 
-    def refusal(self, refusal: Refusal, *, peer: str) -> tuple[bytes, float]:
+    def refusal(self, refusal: Refusal, *, peer: str, decision: str = "") -> tuple[bytes, float]:
         """The bytes of a refusal by the edge itself, which is counted and recorded here, and how long it waits."""
-        decision, wait_s = self.wiring.new_id(), 0.0
+        decision, wait_s = decision or self.wiring.new_id(), 0.0
         if self.wiring.refused is not None:
             wait_s = self.wiring.refused(decision, refusal, peer)
         extra = _WS_VERSIONS if refusal is NO_HANDSHAKE else ()

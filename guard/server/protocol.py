@@ -272,12 +272,12 @@ class CallerConnection(asyncio.Protocol):
 
     def fail(self) -> None:
         """Tell the caller that the walk failed, and the log why."""
-        call = self._request.call
-        _log.exception("walk_failed", path=call.path)
+        call, decision = self._request.call, self._edge.wiring.new_id()
+        _log.exception("walk_failed", decision=decision, path=call.path)
         try:
-            told, _ = self._edge.refusal(WALK_FAILED, peer=self._peer)
+            told, _ = self._edge.refusal(WALK_FAILED, peer=self._peer, decision=decision)
         except Exception:  # noqa: BLE001 - it ends at least
-            _log.exception("refusal_failed", path=call.path)
+            _log.exception("refusal_failed", decision=decision, path=call.path)
             self.cut()
             return
         self._end((told,), call.wait_s, is_closing=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from guard.codes import Code
 from guard.server.asking import Asker
@@ -301,14 +302,17 @@ async def test_half_a_request_and_an_end_is_nothing(raw: bytes) -> None:
 
 
 async def test_a_walk_that_raises_is_answered_and_does_not_invite_a_repeat() -> None:
-    """503 rule_error, not retryable: nobody at the edge knows how far the walk came."""
+    """503 rule_error, not retryable: nobody knows how far the walk came. The log names its decision."""
     door = Door()
     door.answer = ValueError("a bug")
     connection, transport = door.connect()
 
     connection.data_received(post())
-    await door.walk()
+    with capture_logs() as logged:
+        await door.walk()
 
+    assert [line["decision"] for line in logged if line["event"] == "walk_failed"] == ["01K"]
+    assert b"Guard-Decision: 01K" in transport.written[0]
     assert status(transport.written[0]) == 503
     assert b'"err_code":"rule_error"' in transport.written[0]
     assert b'"retryable":false' in transport.written[0]
