@@ -451,7 +451,7 @@ def _noise(before: machine.Usage, began_us: float) -> str:
     load_now = ", ".join(f"{each:.2f}" for each in os.getloadavg())
     return (
         f"{told['cpu']}, {told['memory']}, {told['kernel']}, {platform.python_implementation()} "
-        f"{platform.python_version()}. Meanwhile other programs used {others:.0f} % of the "
+        f"{platform.python_version()}, {told['measured']}. Meanwhile other programs used {others:.0f} % of the "
         f"machine; load average at the end {load_now}."
     )
 

@@ -152,8 +152,13 @@ def go_first() -> None:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
 
 
+def moment() -> str:
+    """Now, as documents name it."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+
+
 def described(kind: str) -> dict[str, str]:
-    """Machine and versions, as the document names them."""
+    """Machine, versions and moment, as documents name them."""
     cpu = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     memory = [int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal")]
     return {
@@ -164,6 +169,7 @@ def described(kind: str) -> dict[str, str]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
         "guard": version("opend-guard"),
+        "measured": moment(),
     }
 
 

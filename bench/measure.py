@@ -177,7 +177,7 @@ def run(plan: Plan, folder: Path, say: Say, *, earlier: Results | None = None) -
     `earlier`: results whose memory is kept instead of being measured again.
     """
     kind, before, load = machine.real_disk(folder), machine.usage(), list(os.getloadavg())
-    began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    began = machine.moment()
     under_way = Run(plan, folder, say)
     with contestants.daemon(folder) as daemon, contestants.calling() as caller:
         sync = sync_us(folder)

@@ -208,7 +208,7 @@ def document(orders: list[tuple[str, ...]], reading: list[tuple[str, ...]], *, w
     heads = ("orders at once", "disk", "orders/s", "p50 µs", "p99 µs")
     about = (__doc__ or "").partition("\n\n")[2].strip()
     python, system = platform.python_version(), platform.release()
-    where = f"CPython {python}, {os.cpu_count()} cores, Linux {system}."
+    where = f"CPython {python}, {os.cpu_count()} cores, Linux {system}, {machine.moment()}."
     return f"""# Performance of the record
 
 Written by `bench/record.py --report docs/performance-record.md`, beside [performance](performance.md),

@@ -462,7 +462,7 @@ def table(found: dict[str, Any]) -> str:
 def document(found: dict[str, Any]) -> str:
     """The document docs/performance-stream.md."""
     where = machine.described("")
-    told = ", ".join(where[name] for name in ("cpu", "kernel", "python", "libraries"))
+    told = ", ".join(where[name] for name in ("cpu", "kernel", "python", "libraries", "measured"))
     return _DOCUMENT.format(table=table(found), where=told, rounds=ROUNDS, load=f"{os.getloadavg()[1]:.1f}")
 
 
