@@ -40,7 +40,7 @@ from guard.walk.desk import Desk
 from guard.walk.naming import meant, meant_elsewhere
 from guard.walk.visit import Situation, Visit
 
-CANCEL_WAIT_S: Final = 1.0  # how long a cancel waits for an account list that nobody has yet
+CANCEL_WAIT_S: Final = 1.0  # how long a cancel waits for the account list in all; then the last one will do
 CANCELS: Final = frozenset({CancelOrder, CancelAll})  # whatever is documented: some operations of `modify-order` too
 _NOWHERE = AccountAt.NONE
 _OF_SEVERAL: Final = (Unlock, AccPush)  # they name their accounts in a list of their own
@@ -68,23 +68,27 @@ async def gather(desk: Desk, visit: Visit, intent: Intent) -> Situation:
     endpoint = visit.endpoint
     if visit.principal is None or endpoint is None or endpoint.account is _NOWHERE:
         return Situation(intent)
-    situation = understood(desk, visit, Situation(intent, rows=await _rows(desk, visit)))
-    account = situation.account
-    if account is None or not endpoint.is_trade or isinstance(situation.rows, Missing):
-        return situation
-    row = await desk.accounts.find(account.env, account.acc_id)
-    situation.rows = row if isinstance(row, Missing) else await desk.accounts.rows()
-    return situation
-
-
-async def _rows(desk: Desk, visit: Visit) -> Rows | Missing:
-    if visit.effect is not Effect.ORDER_CANCEL:
-        return await desk.accounts.rows()
     try:
-        async with asyncio.timeout(CANCEL_WAIT_S):
-            return await desk.accounts.rows()
+        async with asyncio.timeout(CANCEL_WAIT_S if visit.effect is Effect.ORDER_CANCEL else None):
+            situation = understood(desk, visit, Situation(intent, rows=await desk.accounts.rows()))
+            account = situation.account
+            if account is not None and endpoint.is_trade and not isinstance(situation.rows, Missing):
+                row = await desk.accounts.find(account.env, account.acc_id)
+                situation.rows = row if isinstance(row, Missing) else await desk.accounts.rows()
+            return situation
     except TimeoutError:
-        return _TOO_LATE
+        if visit.effect is not Effect.ORDER_CANCEL:
+            raise
+        return _by_the_last_list(desk, visit, intent)
+
+
+def _by_the_last_list(desk: Desk, visit: Visit, intent: Intent) -> Situation:
+    """What a cancel goes by that has waited long enough. An old list does not say that there is no such account."""
+    situation = understood(desk, visit, Situation(intent, rows=desk.accounts.known or _TOO_LATE))
+    account = situation.account
+    if account is not None and not desk.accounts.lists(account) and desk.accounts.at_hand() is None:
+        situation.rows = _TOO_LATE
+    return situation
 
 
 def understood(desk: Desk, visit: Visit, situation: Situation) -> Situation:

@@ -255,3 +255,16 @@ async def test_a_cancel_of_which_nobody_knows_is_sent_again(tmp_path: Path, *, a
             assert "Do not" not in said(reply)["ret_msg"]
         assert (await scene.ask(MODIFY, body)).status == 200
         assert len(scene.reached(MODIFY)) == 2
+
+
+async def test_a_cancel_by_card_goes_by_the_last_list_where_no_new_one_comes(tmp_path: Path) -> None:
+    """The daemon hangs on its account list: the one of a minute ago names the account well enough to cancel."""
+    async with stage(tmp_path) as scene:
+        by_card = {"acc_id": None, "card_num": "5678", "env": "real"}
+        assert (await scene.cancel("7571418", **by_card)).status == 200
+        scene.daemon.faults.always(Delay(30), path=ACCOUNTS)
+        scene.clock.advance(s=61)
+        async with asyncio.timeout(2):
+            reply = await scene.cancel("7571419", **by_card)
+        scene.daemon.faults.clear()
+        assert (reply.status, len(scene.reached(MODIFY))) == (200, 2)
