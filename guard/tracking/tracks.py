@@ -147,13 +147,16 @@ class Tracks:
     # ------------------------------------------------------------ ours
 
     def _is_resting(self, holder: Holder, row: OrderRow, asked: ListSnapshot) -> bool:
-        """It has been shown disabled on its present terms for a while: a list may lag behind an ENABLE."""
+        """It has been shown disabled on its present terms for a while: a list may lag behind an ENABLE.
+
+        Not anew where only counters were added: an ENABLE takes up again what it takes off its position.
+        """
         if row.status is not Status.DISABLED:
             self._disabled.pop(holder.id, None)
             return False
         seen = self._disabled.get(holder.id)
         if seen is None or seen.terms is not holder.claimed:
-            since_us = asked.at_us - (RESTS_AFTER_US if seen is None and _rests(holder) else 0)
+            since_us = asked.at_us - (RESTS_AFTER_US if _rests(holder) else 0)
             seen = self._disabled[holder.id] = DisabledOrder(holder.claimed, since_us, row)
         seen.row = row
         return asked.at_us - seen.since_us >= RESTS_AFTER_US
@@ -173,12 +176,12 @@ class Tracks:
         """A change of it is in doubt, and the row shows other terms than it may have: it holds what these may cost."""
         clock, held = self._scribe.desk.clock, dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
         at = filled_at(clock, holder, row, listed_us=self._listed.get(holder.id))
-        progress = progress_of(holder, row, fills_of(holder, row), at=at, is_over=False)
+        fills = fills_of(holder, row)
+        progress = progress_of(holder, row, fills, at=at, is_over=False)
         found = targets(wholes(holder), held, progress, market=holder.market)
         raised = {cell: amount for cell, amount in found.items() if amount > held.get(cell, 0)}
         if raised:
-            status, t_us = row.status.word, clock.t_us()
-            self._scribe.learn(Order(decision=holder.id, t=t_us, status=status, source=SOURCE, targets=raised))
+            self._scribe.learn(record_of(holder, row, fills, targets=raised, t_us=clock.t_us()))
 
     def _vanish(self, holder: Holder) -> None:
         """It was listed and is in neither list now: it no longer works. What it may have spent stays spent."""
@@ -254,7 +257,7 @@ def _text(number: Decimal) -> str:
 
 
 def _rests(holder: Holder) -> bool:
-    """It holds what an order holds that rests: an earlier list, before a start perhaps, has shown it so for a while."""
+    """It holds what an order holds that rests: earlier lists, before a start perhaps, have shown it so for a while."""
     held = dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
     exits = [cell for cell in wholes(holder) if cell.partition("/")[0] in BY_QUANTITY]
     return bool(exits) and not any(held.get(cell) for cell in exits)

@@ -123,3 +123,15 @@ async def test_w05_what_an_enable_claims_is_settled_like_an_order(tmp_path: Path
             await scene.guard.reconciler.turn()
         assert scene.held() == scene.held("open_value") == 0
         assert scene.sums("orders_per_day") == 1
+
+
+async def test_an_order_that_rests_goes_on_resting_when_a_reload_brings_a_counter(tmp_path: Path) -> None:
+    """It took up again, for a minute, all that it would hold if it worked: an exit of the position among it."""
+    async with stage(tmp_path, policies=BACK) as scene:
+        await rested(scene, await scene.placed())
+        assert scene.held() == scene.held("open_value") == scene.sums("open_orders") == scene.sums("exits") == 0
+        (tmp_path / "policies/more.toml").write_text('[budgets]\nper = "account"\nopen_value = "40000 HKD"\n')
+        await scene.guard.reload()
+        scene.clock.advance(s=6)
+        await scene.guard.reconciler.turn()
+        assert scene.held() == scene.held("open_value") == scene.sums("open_orders") == scene.sums("exits") == 0

@@ -1219,3 +1219,22 @@ async def test_an_accepted_order_that_no_list_has_ever_shown_stays_held(tmp_path
         for _ in range(5):
             await turn(scene, s=31)
         assert (scene.held("open_value"), scene.held()) == (Decimal(20_000), Decimal(20_000))
+
+
+async def test_what_is_filled_stays_told_while_a_change_in_doubt_holds_more(tmp_path: Path) -> None:
+    """Whoever asks for the decision, and whoever reads the record, is told the fills with what is held."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        placed = await scene.place(qty=200)
+        name = said(placed)["s2c"]["order_id_ex"]
+        order, book = scene.daemon.orders[name], scene.daemon.world.book
+        book.fill(order, qty=Decimal(50), price=Decimal(200), at=scene.clock.wall())
+        await turn(scene, s=6)
+        path = f"/guard/v1/decisions/{decision_of(placed)}"
+        assert said(await scene.ask(path))["filled_qty"] == "50"
+        scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
+        await scene.modify(name, qty=100)
+        order.qty = Decimal(400)
+        await turn(scene, s=61)
+        await turn(scene, s=61)
+        assert scene.held("open_value") == 350 * 200
+        assert said(await scene.ask(path))["filled_qty"] == "50"
