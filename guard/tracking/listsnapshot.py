@@ -118,8 +118,11 @@ def _told_apart(state: State, misnamed: Sequence[tuple[Holder, OrderRow]]) -> di
     found = find_new(sought, candidates(sought, owners))
     exchanged = {name: row for name, row in found.items() if isinstance(row, OrderRow)}
     left = [one for one in sought if one.step not in exchanged]
-    exchanged |= find_by_remark(left, [row for row in owners if row not in exchanged.values()])
-    return said | exchanged if exchanged.keys() == {owners[row] for row in exchanged.values()} else said
+    by_remark = find_by_remark(left, [row for row in owners if row not in exchanged.values()])
+    for told_apart in (exchanged | by_remark, exchanged):
+        if told_apart.keys() == {owners[row] for row in told_apart.values()}:
+            return said | told_apart
+    return said
 
 
 def stamped(state: State, holder: Holder, row: OrderRow) -> Holder | None:

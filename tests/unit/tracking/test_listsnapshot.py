@@ -2,12 +2,14 @@
 
 import gc
 import sys
+from datetime import timedelta
 from decimal import Decimal
+from typing import Final
 
 from msgspec.structs import replace
 
 from guard.limits import State, note_order_ids, reserve, settle
-from guard.terms import Outcome, Verdict, stamp_of
+from guard.terms import Outcome, Verdict, made_at, stamp_of
 from guard.tracking.listsnapshot import ListSnapshot
 from guard.tracking.places import Place
 from guard.tracking.slices import SLICE
@@ -82,3 +84,24 @@ def test_of_a_large_book_no_slice_lays_out_more_than_a_part_anew() -> None:
     assert asked.names == names
     assert all(map(asked.is_on_same_terms, state.holders.values()))
     assert max(moved) < sum(tables(asked).values()) / 4
+
+
+_BODY: Final = (
+    '{"c2s":{"header":{"trd_env":1,"acc_id":1,"trd_market":1},"trd_side":1,"order_type":1,"code":"00700",'
+    '"qty":%d,"price":200,"sec_market":1,"remark":"%s","time_in_force":0}}'
+)
+
+
+def test_two_that_were_exchanged_are_told_apart_though_a_third_is_not() -> None:
+    """A remark that leads to one of others, whose own row is a stranger's, proves nothing about the two."""
+    state, steps, rows = State(), [f"01KB{n:022}" for n in range(4)], list[OrderRow]()
+    for n, step in enumerate(steps):
+        body = (_BODY % (100 * (n + 1), "abcd"[n])).encode()
+        reserve(state, new_order(step, sums("count", "n", 1), order=body), t_us=0)
+        settle(state, step, accepted(str(n + 1), None), t_us=0)
+    at = made_at(steps[0]) + timedelta(seconds=1)
+    for number, remark, qty in (("1", "b", 777), ("2", "z", 888), ("3", "d", 400), ("4", "c", 300)):
+        row = OrderRow(number, None, "00700", "HK.00700", 1, Decimal(qty), Status.SUBMITTED)
+        rows.append(replace(row, price=Decimal(200), remark=remark, created=at))
+    shown = ListSnapshot(Place(REAL, 1), {}, today=tuple(rows)).shown(state)
+    assert (shown[steps[2]].order_id, shown[steps[3]].order_id) == ("4", "3")
