@@ -41,9 +41,12 @@ def meant_elsewhere(state: State, intent: Intent, *, env: Env | None, acc_id: in
     """
     if acc_id is None or not isinstance(intent, CancelOrder):
         return None
-    names, own = _names(intent), set(_accounts(env, acc_id))
-    if any(name and is_known_order(state, account, name) for account in own for name in names):
-        return None
+    own = set(_accounts(env, acc_id))
+    order_id, order_id_ex = (
+        None if name and any(is_known_order(state, account, name) for account in own) else name
+        for name in _names(intent)
+    )
+    names = order_id, order_id_ex
     if any(holder.account in own for step in state.steps.values() if (holder := state.holders.get(step.id))):
         return None
     found = [order for account in state.ids if (order := _found(state, account, names)) is not None]

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from guard.limits import Opening, State, note_order_ids, reserve, settle
+from guard.limits import Opening, State, end_order, note_order_ids, reserve, settle
 from guard.limits.holder import Holder
 from guard.terms import Account, CancelOrder, Env, Header, Outcome, Reconfirm, Verdict
 from guard.walk.naming import forwarded, meant_elsewhere
@@ -65,3 +65,16 @@ def test_an_id_of_several_accounts_tells_no_owner() -> None:
 
     assert (found("6", None), found(None, "6"), found("E6", "6")) == ("b", "b", "b")
     assert (found(None, "E5"), found("5", None), found("6", "E5"), found("8", None)) == ("a", None, None, None)
+
+
+def test_an_ended_order_of_its_own_beside_it_makes_anothers_no_less_anothers() -> None:
+    """The daemon may take either name, so each is looked for elsewhere unless the account had that one."""
+    state, theirs, own = State(), Account(Env.SIMULATE, 2), Account(Env.SIMULATE, 1)
+    for step, key, account, name in (("a", "bot", theirs, "E5"), ("b", "other", own, "E9")):
+        reserve(state, Opening(step, (), step, key=key, account=account, order=b"{}"), t_us=1)
+        settle(state, step, Outcome(Verdict.ACCEPTED, order_id_ex=name), t_us=2)
+    end_order(state, "b", t_us=3)
+    header = Header(Env.SIMULATE, 1, None, 1)
+    for order_id in (None, "E9"):
+        assert meant_elsewhere(state, CancelOrder(header, order_id, "E5"), env=None, acc_id=1) is not None
+    assert meant_elsewhere(state, CancelOrder(header, "E9", None), env=None, acc_id=1) is None
