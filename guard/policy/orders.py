@@ -123,8 +123,10 @@ class MaxValue(OrderRule, frozen=True):
     def largest(self, proposal: Proposal) -> Fraction | None:
         """The largest quantity that passes; None where that is not a matter of quantity."""
         worth = self.measured(proposal)
-        met = self.caps.meet(worth, wall=proposal.wall) if isinstance(worth, Money) else ()
-        if isinstance(met, Missing) or not met:
+        if not isinstance(worth, Money):
+            return None
+        met = self.caps.meet(worth, wall=proposal.wall, at_any_age=proposal.is_reducing)
+        if isinstance(met, Missing):
             return None
         return min([one.quantity(one.cap, proposal.order.qty) for one in met])
 

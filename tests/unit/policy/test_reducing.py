@@ -173,3 +173,14 @@ def test_an_exit_that_no_counter_can_hold_is_refused() -> None:
     held = world(position=position("100000000000000"))
 
     assert codes(asked('[budgets]\ndaily_value = "1 HKD"', sale, world=held)) == [Code.DAILY_VALUE]
+
+
+def test_the_largest_exit_is_told_at_old_rates_too() -> None:
+    """It is refused at them, so a smaller one passes at them: 1000 USD are 8000 HKD less a buffer, at 70 each."""
+    rules = (
+        '[orders]\nmax_value = "1000 USD"\n[budgets]\ndaily_value = "0 USD"\n'
+        '[fx]\nUSDHKD = "8"\nas_of = 2020-01-01\nbuffer_percent = 10'
+    )
+    refused = asked(rules, order("200", "70", side=Side.SELL), world=world(position=position("200")))
+    assert codes(refused) == ["max_order_value"]
+    assert Book().largest(refused) == 103
