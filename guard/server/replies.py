@@ -100,7 +100,12 @@ def refusal_reply(
 
 
 def passed_reply(answer: Answer, *, decision: str, headers: Headers = ()) -> Reply:
-    """The daemon's own answer: its status and body. JSON stays JSON, anything else can only be plain text."""
+    """The daemon's own answer: its status and body. JSON stays JSON, anything else can only be plain text.
+
+    A 429 says when to come back, as the guard's own do: the daemon's own seconds, where it told some.
+    """
+    if answer.status == _TOO_MANY_REQUESTS:
+        headers += (("Retry-After", str(_whole_seconds(answer.retry_after_s))),)
     if _is_json(answer.content_type):
         return Reply(answer.status, answer.body, (("Guard-Decision", decision), *headers), _JSON)
     plain: Headers = (("Guard-Decision", decision), ("X-Content-Type-Options", "nosniff"))

@@ -44,12 +44,13 @@ class Outbound(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True, gc=False):
-    """What the daemon said, whole and within bounds."""
+    """What the daemon said, whole and within bounds. `retry_after_s`: when to ask again, where it told seconds."""
 
     status: int
     content_type: str
     body: bytes
     duration_us: int = 0
+    retry_after_s: int | None = None
 
 
 class Failure(Struct, frozen=True, gc=False):

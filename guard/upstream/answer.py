@@ -24,7 +24,8 @@ _STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 ([1-5][0-9]{2}) [\t\x20-\x7e\x80-\
 _HEAD_END: Final = b"\r\n\r\n"
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 _TYPE: Final = re.compile(rb"[\x20-\x7e]+")
-_WATCHED: Final = (b"content-length", b"transfer-encoding", b"content-encoding", b"content-type")
+_WATCHED: Final = (b"content-length", b"transfer-encoding", b"content-encoding", b"content-type", b"retry-after")
+_SECONDS: Final = re.compile(rb"[0-9]{1,6}")
 _SWITCHING: Final = 101
 _OK: Final = 200
 _BODILESS: Final = frozenset({204, 304})
@@ -39,6 +40,7 @@ class ParsedAnswer(Struct, frozen=True, gc=False):
     content_type: str
     body: bytes
     is_reusable: bool
+    retry_after_s: int | None = None
 
 
 class BadAnswer(Struct, frozen=True):
@@ -86,6 +88,7 @@ class Framing(Struct, frozen=True):
     content_type: str
     length: int | None
     is_reusable: bool
+    retry_after_s: int | None = None
 
 
 class AnswerReader:
@@ -123,7 +126,8 @@ class AnswerReader:
             return self._stopped
         head, length, known = self._last
         if known is not None and not self.has_begun and data.startswith(head) and len(data) == len(head) + length:
-            return ParsedAnswer(known.status, known.content_type, data[len(head) :], known.is_reusable)
+            body = data[len(head) :]
+            return ParsedAnswer(known.status, known.content_type, body, known.is_reusable, known.retry_after_s)
         self.has_begun = True
         try:
             framing = self._framing
@@ -144,7 +148,7 @@ class AnswerReader:
             return None
         content = self._content
         body = content if isinstance(content, bytes) else content.getvalue()
-        whole = ParsedAnswer(framing.status, framing.content_type, body, framing.is_reusable)
+        whole = ParsedAnswer(framing.status, framing.content_type, body, framing.is_reusable, framing.retry_after_s)
         self.let_go()
         self._begin()
         if not whole.is_reusable:
@@ -206,22 +210,23 @@ class AnswerReader:
         self._parser = parser = httptools.HttpResponseParser(self)
         self._parse(parser, head)
         status = parser.get_status_code()
-        lengths, codings, encodings, types = self._fields.values()
+        lengths, codings, encodings, types, waits = self._fields.values()
+        wait_s = int(waits[0]) if len(waits) == 1 and _SECONDS.fullmatch(waits[0]) else None
         if any(encoding.lower() != b"identity" for encoding in encodings):
             raise _bad("has a content encoding")
         is_typed = bool(types) and _TYPE.fullmatch(types[0]) and len(types[0]) <= CONTENT_TYPE_CHARS_MAX
         content_type = types[0].decode("ascii") if is_typed else ""
         if status in _BODILESS and not codings:
-            return Framing(status, content_type, 0, self._keeps_alive)
+            return Framing(status, content_type, 0, self._keeps_alive, wait_s)
         if len(lengths) + len(codings) != 1:
             raise _bad("does not say its length once")
         if lengths:
             self._bound(int(lengths[0]))
-            return Framing(status, content_type, int(lengths[0]), self._keeps_alive)
+            return Framing(status, content_type, int(lengths[0]), self._keeps_alive, wait_s)
         if codings[0].lower() != b"chunked" or status in _BODILESS:
             raise _bad("has a transfer coding where only chunked can be, or none")
         self._content = BytesIO()
-        return Framing(status, content_type, None, self._keeps_alive)
+        return Framing(status, content_type, None, self._keeps_alive, wait_s)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser for each field."""

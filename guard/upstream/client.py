@@ -143,7 +143,7 @@ class Client:
                 found = sent if isinstance(sent, Failure) else await sent[1]
             took_us = self._clock.mono_us() - started_us
             if isinstance(found, ParsedAnswer):
-                result = Answer(found.status, found.content_type, found.body, took_us)
+                result = Answer(found.status, found.content_type, found.body, took_us, found.retry_after_s)
             else:
                 result = replace(found, duration_us=took_us)
             return result
@@ -186,7 +186,7 @@ class Client:
             found, took_us = trip.found, now_us - trip.started_us
             result: Answer | Failure | None = None
             if isinstance(found, ParsedAnswer):
-                result = Answer(found.status, found.content_type, found.body, took_us)
+                result = Answer(found.status, found.content_type, found.body, took_us, found.retry_after_s)
             elif found is not None and (found is not UNSENT or self._is_closed):
                 result = replace(found, duration_us=took_us)
             if trip.connection is not None:

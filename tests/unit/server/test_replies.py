@@ -146,3 +146,13 @@ def test_anything_else_of_the_daemon_is_plain_text(sent: str) -> None:
 
     assert reply.content_type == "text/plain; charset=utf-8"
     assert dict(reply.headers) == {"Guard-Decision": "01K", "X-Content-Type-Options": "nosniff"}
+
+
+@pytest.mark.parametrize(("told_s", "said"), [(30, "30"), (0, "1"), (None, "1")])
+def test_the_daemons_own_429_says_when_to_come_back(told_s: int | None, said: str) -> None:
+    """In the daemon's own seconds, where it told some; other answers of its name no time."""
+    limited = passed_reply(Answer(429, "application/json", b"{}", retry_after_s=told_s), decision="01K")
+    other = passed_reply(Answer(403, "application/json", b"{}", retry_after_s=told_s), decision="01K")
+
+    assert dict(limited.headers)["Retry-After"] == said
+    assert "Retry-After" not in dict(other.headers)

@@ -48,6 +48,18 @@ def read(stream: bytes, *, size: int = 1 << 20, body_bytes_max: int = 1000) -> P
         (b"HTTP/1.1 204 No\r\n\r\n", ParsedAnswer(204, "", b"", is_reusable=True)),
         (b"HTTP/1.1 304 No\r\nContent-Length: 7\r\n\r\n", ParsedAnswer(304, "", b"", is_reusable=True)),
         (
+            OK + b"Retry-After: 30\r\nContent-Length: 1\r\n\r\n.",
+            ParsedAnswer(200, "", b".", is_reusable=True, retry_after_s=30),
+        ),
+        (
+            OK + b"Retry-After: Mon, 30 Nov 2026 00:00:00 GMT\r\nContent-Length: 1\r\n\r\n.",
+            ParsedAnswer(200, "", b".", is_reusable=True),
+        ),
+        (
+            CHUNKED[:-2] + b"Retry-After: 7\r\n\r\n0\r\n\r\n",
+            ParsedAnswer(200, "", b"", is_reusable=True, retry_after_s=7),
+        ),
+        (
             b"HTTP/1.1 100 Go\r\n\r\n" * 3 + OK + b"Content-Length: 1\r\n\r\n.",
             ParsedAnswer(200, "", b".", is_reusable=True),
         ),
