@@ -40,16 +40,23 @@ def as_refusal(
     return web.Response(body=body, status=reply.status, headers=dict(reply.headers), content_type="application/json")
 
 
-def not_made(change: ChangeResult | Settled) -> Refusal | None:
-    """Why a change was not made, a reason for each error; None where it was, or waits for a second person."""
+def not_made(change: ChangeResult | Settled, *, is_closed: bool = False) -> Refusal | None:
+    """Why a change was not made, a reason for each error; None where it was, or waits for a second person.
+
+    `is_closed`: the journal takes nothing until a restart, so the same cannot be recorded by trying again.
+    """
     if change.result == "ended":
         return unauthenticated("the key was revoked or ended while the change waited")
     code = _CODE_OF.get(change.result)
-    return None if code is None else Refusal(tuple(_reason(code, error) for error in change.errors))
+    if code is None:
+        return None
+    return Refusal(tuple(_reason(code, error, is_closed=is_closed) for error in change.errors))
 
 
-def _reason(code: Code, error: object) -> Reason:
+def _reason(code: Code, error: object, *, is_closed: bool) -> Reason:
     """An error in a policy is told as its members; the reason has it as a sentence, with its place and its cure."""
+    if code is Code.JOURNAL_UNAVAILABLE and is_closed:
+        return Reason(code, str(error), limit="0", unit="records")
     if not isinstance(error, Mapping):
         return Reason(code, str(error))
     told = msgspec.convert(error, PolicyError)

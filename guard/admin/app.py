@@ -239,7 +239,7 @@ class Routes:
         return self.refused(found) if isinstance(found, Refusal) else found
 
     def _told(self, change: ChangeResult | Settled) -> web.Response:
-        refusal = not_made(change)
+        refusal = not_made(change, is_closed=self._desk.journal.failed is not None)
         return as_json(change) if refusal is None else self.refused(refusal, change)
 
     def refused(self, refusal: Refusal, change: ChangeResult | Settled | None = None) -> web.Response:

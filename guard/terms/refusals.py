@@ -1,12 +1,15 @@
 """Refusals: a "no" is a value with a stable code and every reason."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import force_setattr, replace
 
 from guard.codes import MEANING, PRECEDENCE, Code
 from guard.terms.masking import SECRET_CHARS_MIN, masked
+
+_NONE_AT_0: Final = frozenset({Code.RATE, Code.JOURNAL_UNAVAILABLE})
 
 
 class Reason(Struct, frozen=True, omit_defaults=False):
@@ -49,8 +52,11 @@ class Refusal(Struct, frozen=True):
 
 
 def is_retryable(code: Code, reasons: Iterable[Reason]) -> bool:
-    """Whether the same request, sent again soon, may pass, by its primary code. A rate of 0 lets none pass, ever."""
-    return MEANING[code].retryable and not any(reason.code is Code.RATE and reason.limit == "0" for reason in reasons)
+    """Whether the same request, sent again soon, may pass, by its primary code.
+
+    A rate of 0 lets none pass, ever, and a journal that is closed takes nothing until a restart: its limit is 0 too.
+    """
+    return MEANING[code].retryable and not any(reason.limit == "0" and reason.code in _NONE_AT_0 for reason in reasons)
 
 
 def dated(refusal: Refusal, ends: Mapping[str, str]) -> Refusal:

@@ -250,9 +250,8 @@ def _readiness(desk: Desk, wall: datetime) -> list[Reason]:
 def _unwritten(journal: Journal) -> Reason:
     """Why the journal cannot take a decision and its outcome now."""
     if journal.failed is not None:
-        return Reason(
-            Code.JOURNAL_UNAVAILABLE, "the record cannot be written until the guard is restarted; cancels still pass"
-        )
+        message = "the record cannot be written until the guard is restarted; cancels still pass"
+        return Reason(Code.JOURNAL_UNAVAILABLE, message, limit="0", unit="records")
     if journal.space == "stop":
         return Reason(
             Code.JOURNAL_UNAVAILABLE, "the disk of the record is almost full and needs room; cancels still pass"

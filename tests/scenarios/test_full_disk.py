@@ -30,7 +30,8 @@ async def test_whatever_fits_on_the_disk_is_all_that_is_sent(tmp_path: Path, lef
         refused = [reply for reply in replies if not is_passed(reply)]
         assert refused
         assert {code_of(reply) for reply in refused} == {(503, "journal_unavailable")}
-        assert dict(refused[0].headers)["Retry-After"]
+        assert said(refused[-1])["guard"]["retryable"] is False  # closed until a restart: trying again helps nobody
+        assert "Retry-After" not in dict(refused[-1].headers)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         decided = {found["id"] for found in await scene.records("decision") if found["outcome"] == "allow"}
         sent = {request.idempotency_key for request in scene.reached()}
@@ -55,6 +56,8 @@ async def test_a_sync_that_fails_sends_nothing(tmp_path: Path, happened: bool) -
         disk.fails.clear()
         disk.anyway.clear()
         assert code_of(await scene.place(remark="2")) == (503, "journal_unavailable")  # closed until a restart
+        status, told = await operate(scene.guard, "/admin/state", {"state": "locked", "reason": "no disk"})
+        assert (status, told["err_code"], told["guard"]["retryable"]) == (503, "journal_unavailable", False)
         assert (await operate(scene.guard, "/readyz"))[0] == 200
         assert (await operate(scene.guard, "/readyz"))[1]["degraded"] is True
         assert "guard_journal_failed 1.0" in (await operate(scene.guard, "/metrics"))[1]
