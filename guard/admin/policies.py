@@ -83,11 +83,10 @@ class PolicyChanges:
             was = self._desk.config
             ended = who.ended(was, now=self._desk.clock.wall(), sha256=was.policy_sha256)
             if ended is not None:
-                return ended
+                return self._told(ended, who)
             if if_match is not None and was.policy_sha256 not in if_match:
-                return ChangeResult(
-                    "stale", was.policy_sha256, errors=("the policies in force are not those you named",)
-                )
+                errors = ("the policies in force are not those you named",)
+                return self._told(ChangeResult("stale", was.policy_sha256, errors=errors), who)
             with uncollected() as made:
                 change = await self._reloaded(was, who, until)
                 made.stays = change.result == "applied"
@@ -105,14 +104,14 @@ class PolicyChanges:
             was, pending = self._desk.config, self.policy_change.pending
             ended = who.ended(was, now=self._desk.clock.wall(), sha256=was.policy_sha256)
             if ended is not None:  # the rehearsal takes its time
-                return ended
+                return self._told(ended, who)
             wall = self._desk.clock.wall()
             against = may_approve(pending, sha256, who, in_force=was.policy_sha256, wall=wall)
             with uncollected() as made:
                 built = None if against is not None else await self._kept(was, sha256)
                 if pending is None or built is None:
                     errors = (against or "its texts are not kept; reload again",)
-                    return ChangeResult("refused", was.policy_sha256, errors=errors)
+                    return self._told(ChangeResult("refused", was.policy_sha256, errors=errors), who)
                 found = await aside(held_against, was.policies, built)
                 change = await self._applied(ProposedChange(was, built, found, who, until=pending.until, asked=pending))
                 made.stays = change.result == "applied"
@@ -334,6 +333,10 @@ class PolicyChanges:
         self.last_ok = change.is_made
         if self.last_ok:
             self.last_success_s = self._desk.clock.wall().timestamp()
+        return self._told(change, who)
+
+    def _told(self, change: ChangeResult, who: Who) -> ChangeResult:
+        """In the figures and the log; by itself where the files were not looked at, and so are not what is wrong."""
         self._desk.metrics.count("guard_policy_reloads_total", change.result)
         tell = _log.info if change.is_made else _log.error  # of a signal or a watcher nobody reads the answer
         tell("policy_reload", result=change.result, sha256=change.sha256, by=who.by, errors=change.errors)

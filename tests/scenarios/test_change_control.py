@@ -91,6 +91,9 @@ async def test_the_same_person_or_no_reason_does_not_approve(tmp_path: Path, who
         assert status == 422
         assert word in told["errors"][0]
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+        metrics = str((await operate(scene.guard, "/metrics", who=None))[1])
+        assert '\nguard_policy_reloads_total{result="refused"} 1.0\n' in metrics
+        assert "\nguard_policy_last_reload_success 1.0\n" in metrics  # the files are not what is wrong
 
 
 @pytest.mark.parametrize("owner", ["Anna", "ANNA", " anna", "anna ", "\uff41nna"])
