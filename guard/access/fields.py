@@ -20,7 +20,7 @@ MARKET_WORDS: Final = (*MARKETS, "FUTURES")
 SIDES: Final = ("BUY", "SELL", "SELL_SHORT", "BUY_BACK")
 NOTE_CHARS_MAX: Final = 1000
 OWNER_CHARS_MAX: Final = 128
-ORDERS_PER_MINUTE_MAX: Final = 1_000_000
+ORDERS_PER_MINUTE_MAX: Final = 100_000  # the bound of every rate: more would load, and then fit no policy set
 
 _ID: Final = re.compile(r"([A-Za-z0-9._-]{1,64})(?:@[1-9][0-9]{0,8})?", re.ASCII)
 _NOTHINGS: Final = hashlib.sha256(b"").digest()

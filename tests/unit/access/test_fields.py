@@ -9,6 +9,7 @@ import pytest
 
 from guard.access import fields
 from guard.access.fields import WrongField, name_of
+from guard.policy.notation import RATE_COUNT_MAX
 
 NOTHINGS = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
@@ -192,10 +193,11 @@ def test_amounts_that_cannot_be_counted_are_refused(value: object) -> None:
 
 
 def test_orders_per_minute_is_a_whole_number() -> None:
-    """0 allows nothing; text, fractions and booleans are refused."""
+    """0 allows nothing; text, fractions, booleans and what no rate holds are refused."""
     assert fields.read_orders_per_minute(0) == 0
     assert fields.read_orders_per_minute(30) == 30
-    for odd in ("30", True, -1, Decimal("30.0"), 10**9):
+    assert fields.read_orders_per_minute(RATE_COUNT_MAX) == RATE_COUNT_MAX
+    for odd in ("30", True, -1, Decimal("30.0"), RATE_COUNT_MAX + 1):
         with pytest.raises(WrongField):
             fields.read_orders_per_minute(odd)
 
