@@ -196,7 +196,7 @@ def _examined(state: Path, vkey: Path | None, held: Path | None) -> VerifyReport
     notes = [*beside, *(() if held is None else _held(held))]
     named = NamedHashes()
     with progress("verifying") as bar:
-        is_all_gone = bool(beside) and not segment_numbers(state)  # checkpoints without a journal: cut off to nothing
+        is_all_gone = bool(notes) and state.is_dir() and not segment_numbers(state)  # cut off to nothing
         lines = named.in_passing(() if is_all_gone else read_lines(state, wait=_Patience()))
         finding = examine(counted(state, lines, bar), notes, verifiers)
     if not beside and held is not None and finding.result in {"ok", "torn"}:

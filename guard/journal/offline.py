@@ -107,7 +107,7 @@ def lines_of(folder: Path) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
 
 def record(folder: Path, held: str, keys: Keys) -> NoReturn:
     """The chain, the tree, and every checkpoint of the folder and of `held`."""
-    path = folder / "checkpoints"
+    path, _ = folder / "checkpoints", folder.stat()  # a directory that is not there was not cut short
     beside, kept = (list(checkpoints(text, keys)) for text in (path.read_text("utf-8") if path.exists() else "", held))
     tree, wanted, roots = Tree(), {size for size, _ in beside + kept}, {0: root([])}
     seq, prev, first, is_torn = 0, "0" * 64, 1, False

@@ -468,6 +468,9 @@ def changed(state: Path, how: str) -> None:
             lines[1], lines[2] = lines[2], lines[1]
         case "torn":
             lines.append(b'{"seq":5')
+        case "gone":
+            file_of(state).unlink()
+            return
         case "torn within":
             lines[1] = lines[1][:-1]
         case _:
@@ -485,6 +488,7 @@ def changed(state: Path, how: str) -> None:
         ("swapped", 1),
         ("torn within", 1),
         ("cut", 2),
+        ("gone", 2),
         ("torn", 4),
     ],
 )
@@ -498,7 +502,7 @@ def test_the_shipped_verifier_agrees_with_the_command(state: Path, tmp_path: Pat
     assert offline(script, "record", state, "--vkey", vkey, "--held", held)[0] == code
 
 
-@pytest.mark.parametrize(("how", "code"), [("whole", 3), ("torn", 3), ("edited", 1), ("cut", 2)])
+@pytest.mark.parametrize(("how", "code"), [("whole", 3), ("torn", 3), ("edited", 1), ("cut", 2), ("gone", 2)])
 @pytest.mark.parametrize("left", [None, "", "garbage", "other"])
 def test_what_was_cut_off_after_the_kept_checkpoint_does_not_verify_for_want_of_those_beside(
     state: Path, tmp_path: Path, left: str | None, how: str, code: int
@@ -602,7 +606,8 @@ def test_the_key_stays_while_a_guard_runs(state: Path) -> None:
     result = guard_audit("rotate-key", "--state", state)
     journal.shut()
 
-    assert "in use" in result.stderr
+    assert "in use by another guard" in result.stderr
+    assert result.stderr.strip().endswith(": stop that one first")
     assert (state / "journal.key").read_bytes() == before
 
 
@@ -622,3 +627,12 @@ def test_a_segment_that_goes_while_its_size_is_asked_for_is_no_fault(tmp_path: P
     segment_path(tmp_path, 3).symlink_to(segment_path(tmp_path, 3))
 
     assert bytes_in(tmp_path, [1, 2, 3]) == 5
+
+
+def test_a_directory_that_is_not_there_is_no_record_that_was_cut_off(state: Path, tmp_path: Path) -> None:
+    """A mistyped one, with a kept checkpoint: neither the command nor the shipped verifier accuses anybody."""
+    vkey, held = kept(state, tmp_path / "mine")
+    script = Path(__file__).parents[3] / "guard" / "journal" / "offline.py"
+
+    assert report("--state", tmp_path / "typo", "--vkey", vkey, "--held", held)[0] == 3
+    assert offline(script, "record", tmp_path / "typo", "--vkey", vkey, "--held", held)[0] == 3
