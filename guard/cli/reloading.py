@@ -249,7 +249,8 @@ def _show(status: int, answer: bytes, what: str) -> None:
         return
     for error in errors:
         typer.echo(f"guard: {_sentence(error)}", err=True)
-    typer.echo(f"guard: nothing was changed; the {what} that were in force still are", err=True)
+    if found.get("result") != "unrecorded":  # that may be made all the same: its error says so
+        typer.echo(f"guard: nothing was changed; the {what} that were in force still are", err=True)
 
 
 def _show_done(found: dict[str, Any]) -> None:

@@ -104,8 +104,9 @@ def replace_file(disk: Disk, path: Path, data: bytes, *, like: os.stat_result | 
     """Replaces the file atomically: whatever happens, it holds `data` or what it held before.
 
     Mode 0600, or owner, group and mode of the file that it is `like`: an edit by root locks nobody out who reads it.
+    That one lies among files of people, who may have one by any name: its draft has a name of this process alone.
     """
-    draft = path.with_name(f"{path.name}.new")
+    draft = path.with_name(f"{path.name}.new" if like is None else f".{path.name}.{os.getpid()}.new")
     try:
         fd = disk.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:

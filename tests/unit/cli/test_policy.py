@@ -212,6 +212,14 @@ def test_a_reload_that_fails_says_that_nothing_changed(ops: Ops) -> None:
     assert ops.asked[0][2] == {}
 
 
+def test_a_reload_that_may_be_made_all_the_same_is_not_told_to_have_changed_nothing(ops: Ops) -> None:
+    """Its record could not be synced: who revoked a key, say, must not read that it still works."""
+    why = "no space; the change is made, and may not be on record: a restart reads the files anew"
+    ops.status, ops.answer = 503, json.dumps({"result": "unrecorded", "errors": [why]}).encode()
+
+    assert run("reload", "--ops", ops.place) == (1, "", f"guard: {why}\n")
+
+
 @pytest.mark.parametrize(
     ("answer", "told"),
     [

@@ -45,3 +45,14 @@ def test_a_directory_that_is_not_synced_is_told_with_the_change(tmp_path: Path) 
     with pytest.raises(SettingsFault, match="is changed, which a power cut may undo: No space"):
         reloading._replace(path, "new", disk=Late())
     assert path.read_text() == "new"
+
+
+def test_a_draft_of_a_persons_own_stays(tmp_path: Path) -> None:
+    """What lies beside a policy as `desk.toml.new` is somebody's next version, and no draft of this command."""
+    path, mine = tmp_path / "desk.toml", tmp_path / "desk.toml.new"
+    path.write_text("old")
+    mine.write_text("mine")
+
+    reloading._replace(path, "new", disk=FaultyDisk())
+
+    assert (path.read_text(), mine.read_text()) == ("new", "mine")
