@@ -7,7 +7,7 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
@@ -49,12 +49,32 @@ TABLES: Final[Mapping[str, type[Struct]]] = {
 
 _ALL: Final = frozenset({*TABLES, "jwt"})
 
+_FORMS: Final[Mapping[type, str]] = {
+    bool: "true or false, without quotes",
+    int: "a whole number, without quotes",
+    float: "a number, without quotes",
+    tuple: "a list of texts in quotes",
+    str: "a text in quotes",
+}
+_GOT: Final = ", got `"  # of a wrong type msgspec names both, and not what to write
+
 _S = TypeVar("_S", bound=Struct)
 
 
 def _suggest(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
+
+
+def _form(kind: Any) -> str:
+    """How a value of that type is written."""
+    for one in (kind, *get_args(kind)):
+        if get_origin(one) is Literal:
+            return f"; write one of {', '.join(map(repr, get_args(one)))}"
+        bare = get_origin(one) or one
+        if bare in _FORMS:
+            return f"; write {_FORMS[bare]}"
+    return ""
 
 
 def read_table(cls: type[_S], raw: object, *, where: str) -> tuple[_S | None, list[str]]:
@@ -77,7 +97,8 @@ def read_table(cls: type[_S], raw: object, *, where: str) -> tuple[_S | None, li
         try:
             values[entry.name] = msgspec.convert(raw[name], entry.type)
         except msgspec.ValidationError as error:
-            errors.append(f"{where}.{name}: {mismatch(error, entry.type)}")
+            told = mismatch(error, entry.type)
+            errors.append(f"{where}.{name}: {told}{_form(entry.type) if _GOT in told else ''}")
             is_whole &= not entry.required
     return (cls(**values) if is_whole else None), errors
 

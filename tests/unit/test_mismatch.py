@@ -54,6 +54,38 @@ def test_a_setting_of_an_unknown_word_is_told_with_the_known_ones() -> None:
     assert errors == ["guard.toml: journal.reads: Invalid enum value 'some'; known: account, all, refused"]
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            '[trading]\nenabled = "true"',
+            "trading.enabled: Expected `bool`, got `str`; write true or false, without quotes",
+        ),
+        (
+            '[bounds]\nconnections_max = "64"',
+            "bounds.connections_max: Expected `int`, got `str`; write a whole number, without quotes",
+        ),
+        (
+            '[bounds]\npre_stop_s = "5"',
+            "bounds.pre_stop_s: Expected `float`, got `str`; write a number, without quotes",
+        ),
+        ("[listen]\ndata = 22500", "listen.data: Expected `str`, got `int`; write a text in quotes"),
+        ("[listen]\ntls_cert = 1", "listen.tls_cert: Expected `str | null`, got `int`; write a text in quotes"),
+        (
+            '[listen]\nallowed_origins = "https://desk"',
+            "listen.allowed_origins: Expected `array`, got `str`; write a list of texts in quotes",
+        ),
+        (
+            "[journal]\nreads = true",
+            "journal.reads: Expected `str`, got `bool`; write one of 'account', 'all', 'refused'",
+        ),
+    ],
+)
+def test_a_setting_of_a_wrong_type_is_told_how_to_write_it(text: str, told: str) -> None:
+    """The decoder names types alone, and who wrote quotes does not know one."""
+    assert parse_settings(text, origin="guard.toml", root=".")[1] == [f"guard.toml: {told}"]
+
+
 class Ending(Struct):
     """Something that ends."""
 
