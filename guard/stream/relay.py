@@ -243,8 +243,9 @@ class Relay:
         return bool(self._desk.subscriptions) or self._seats.has_keys
 
     def on_dialled(self, refusal: Refusal | None) -> None:
-        """Notes whether the daemon can be reached."""
-        self._desk.circuits.is_answering = refusal is None or refusal.code is Code.DAEMON_BAD_ANSWER
+        """Notes whether the daemon can be reached. A bad answer may be none: the connection was taken, and cut off."""
+        if refusal is None or refusal.code is not Code.DAEMON_BAD_ANSWER:
+            self._desk.circuits.is_answering = refusal is None
 
     def on_open(self) -> None:
         """Subscribes again: a daemon that was away has forgotten all, even what was renewed just before it went."""

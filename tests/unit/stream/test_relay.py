@@ -12,12 +12,13 @@ from msgspec import structs
 from websockets.frames import Frame, Opcode
 
 from guard.activeconfig import load_keys
+from guard.codes import Code
 from guard.lifecycle import Guard
 from guard.simulator import Simulator
 from guard.simulator.faults import HttpError
 from guard.stream import Relay, StreamBounds
 from guard.stream.session import FRAME_BYTES_MAX, classify
-from guard.terms import Account, AccountRow, Env, Missing
+from guard.terms import Account, AccountRow, Env, Missing, refuse
 from guard.upstream.circuit import EVERYBODY
 from guard.walk.floods import DENIED_PER_SECOND
 from tests.support.clock import ManualClock
@@ -319,6 +320,18 @@ async def test_a_daemon_that_is_down_is_told_as_such(tmp_path: Path) -> None:
     async with running(config, daemon=Simulator()) as guard:
         assert await Visitor(guard).refusal() == (502, "daemon_unreachable")
         assert guard.desk.circuits.is_answering is False
+
+
+async def test_a_port_that_takes_connections_and_cuts_them_off_is_not_told_to_be_up(tmp_path: Path) -> None:
+    """As one that is forwarded to nobody does: what plain questions have heard stands. A stream that opens is heard."""
+    async with guarding(tmp_path) as (guard, _):
+        circuits = guard.desk.circuits
+        circuits.is_answering = False
+        guard.relay.on_dialled(refuse(Code.DAEMON_BAD_ANSWER, "the daemon did not open its stream: cut off"))
+        assert circuits.is_answering is False
+
+        guard.relay.on_dialled(None)
+        assert circuits.is_answering is True
 
 
 @pytest.mark.parametrize("how", ["revoked", "expired", "narrowed"])
