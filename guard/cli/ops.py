@@ -32,10 +32,11 @@ _BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 _END: Final = "-----END CERTIFICATE-----"
 _RENEWED: Final = (
     "a new one is in use half a minute after it was put there, or at once with SIGHUP, and not before its key lies "
-    "there too (see /readyz); SIGHUP reloads keys and policies as well"
+    "there too, nor while it is not valid and the old one is (see /readyz); SIGHUP reloads keys and policies as well"
 )
 _LOOK: Final = "is it running, and there? ({} host:port, https://host:port or unix:PATH; --config names both)"
 _NO_TLS: Final = "WRONG_VERSION_NUMBER"  # what OpenSSL makes of an answer in plain text
+_MAY_BE_TLS: Final = "; it may speak TLS: write https://host:port, or --config with the certificate"
 _SCOPES: Final = {
     "/admin/policy": "guard:policy",
     "/admin/keys": "guard:policy",
@@ -59,6 +60,11 @@ class ListenerAddress(Struct, frozen=True):
     place: str
     certificate: Path | None = None
     flag: str = "--ops"
+
+    @property
+    def is_plain(self) -> bool:
+        """It is asked over TCP without TLS."""
+        return self.certificate is None and not self.place.startswith((_TLS, "unix:"))
 
     def beside(self, place: str) -> "ListenerAddress":
         """Another listener of the same guard: where one speaks TLS, the other does."""
@@ -177,8 +183,9 @@ def ask(
             answer = connection.getresponse()
             told = answer.status, answer.read(ANSWER_BYTES_MAX)
     except (OSError, ValueError, http.client.HTTPException) as error:
+        hint = _MAY_BE_TLS if _was_cut_off(error) and door.is_plain else ""
         raise SettingsFault(
-            [f"{door.place}: the guard could not be asked: {why(error)}; {_LOOK.format(door.flag)}"]
+            [f"{door.place}: the guard could not be asked: {why(error)}{hint}; {_LOOK.format(door.flag)}"]
         ) from error
     if told[0] == http.HTTPStatus.UNAUTHORIZED:
         typer.echo(f"guard: GUARD_KEY holds no key that the guard at {door.place} takes: guard keys list", err=True)
@@ -188,6 +195,11 @@ def ask(
             f"guard: what answers at {door.place} has no {path}; {door.flag} is the address of {doors}", err=True
         )
     return told
+
+
+def _was_cut_off(error: Exception) -> bool:
+    """A listener that speaks TLS ends what does not begin with it, without a word or with an alert."""
+    return isinstance(error, ConnectionError | http.client.BadStatusLine)
 
 
 def members(answer: bytes) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def _try_lock(state: Path, *, disk: Disk) -> tuple[int, StateFault | None]:
         owner = os.pread(fd, _PID_BYTES_MAX, 0).decode("ascii", "replace").strip()
         disk.close(fd)
         by = f"another guard (process {owner or 'unknown'})"
-        return -1, StateFault(f"{state}: in use by {by}: stop that one, or give this one another --state")
+        return -1, StateFault(f"{state}: in use by {by}: stop that one first")
     except OSError as error:
         disk.close(fd)
         raise StateFault(f"{path}: cannot be locked: {error.strerror}") from error

@@ -49,7 +49,7 @@ _Found = tuple[_Marks, tuple[Claim, ...], tuple[int, ...]]
 
 
 class Options(Struct, frozen=True):
-    """What to replay: from when, until when (as `ts` is written), by which policies; None: by those of the in_force.
+    """What to replay: from when, until when (as `ts` is written), by which policies; None: by those in force then.
 
     `are_added`: they bind beside those of the day, and not in their place, so what was refused stays refused.
     """

@@ -459,6 +459,7 @@ async def test_commands_reach_a_guard_that_has_a_certificate(tmp_path: Path) -> 
         for place, code in ((f"https://localhost:{ops}", 0), (f"https://127.0.0.1:{ops}", 1), (f"localhost:{ops}", 1)):
             done = await asyncio.to_thread(run, "policy", "reload", "--ops", place, cwd=away, env=elsewhere)
             assert done.returncode == code, (place, done.stderr)
+            assert ("it may speak TLS" in done.stderr) is (place == f"localhost:{ops}")
 
 
 async def test_no_command_sends_its_key_to_whom_has_another_certificate(tmp_path: Path) -> None:

@@ -492,6 +492,9 @@ def test_a_change_that_could_not_be_recorded_is_a_503_that_may_be_tried_again() 
     told = msgspec.json.decode(cast("bytes", answer.body))
     assert (answer.status, told["err_code"], told["result"]) == (503, "journal_unavailable", "unrecorded")
     assert (answer.headers["Retry-After"], answer.headers["Guard-Decision"]) == ("1", "D")
+    closed = not_made(change, is_closed=True)
+    assert closed is not None
+    assert "Retry-After" not in as_refusal(closed, decision="D", policy_sha256=None, change=change).headers
     assert [not_made(ChangeResult(done, "")) for done in ("applied", "unchanged", "pending")] == [None] * 3
 
 
