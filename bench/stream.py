@@ -455,7 +455,11 @@ def table(found: dict[str, Any]) -> str:
             beside = (told for theirs in others for told in (theirs, f"{ours / theirs:.2f}"))
             told = (ours, *beside, at["guard"]["frames_per_s"])
             lines.append(f"{sockets:>7} {burst:>5} {' '.join(f'{each:>10}' for each in told)}")
-    sizes = (f"bytes per open socket, {name}: {found[name]['1000']['bytes_per_socket']}" for name in CONTESTANTS)
+    names = {"aiohttp": "relay"}
+    sizes = (
+        f"bytes per open socket, {names.get(name, name)}: {found[name]['1000']['bytes_per_socket']}"
+        for name in CONTESTANTS
+    )
     return "\n".join((*lines, *sizes))
 
 
