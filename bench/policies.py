@@ -238,8 +238,8 @@ def head() -> Iterator[str]:
     """What is measured, and on what."""
     yield "# What policies cost"
     yield ""
-    yield "Written by `python bench/policies.py --report docs/performance-policies.md`; each part from one run, the newest"
-    yield "`measured` as told."
+    yield "Written by `python bench/policies.py --report docs/performance-policies.md`; each part from one run, the"
+    yield "newest `measured` as told."
     yield ""
     yield from (__doc__ or "").split("\n\n", 2)[2].strip().splitlines()
     yield ""
