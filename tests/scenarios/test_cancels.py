@@ -5,7 +5,7 @@ an explicit cancel rate stop it.
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import pytest
 
@@ -20,6 +20,7 @@ from tests.support.stage import (
     CANCEL_ALL,
     DAILY,
     MODIFY,
+    ORDER,
     TRADING,
     Stage,
     account,
@@ -268,3 +269,17 @@ async def test_a_cancel_by_card_goes_by_the_last_list_where_no_new_one_comes(tmp
             reply = await scene.cancel("7571419", **by_card)
         scene.daemon.faults.clear()
         assert (reply.status, len(scene.reached(MODIFY))) == (200, 2)
+
+
+async def test_only_a_cancel_goes_by_the_last_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait that ends with a fault refuses an order; the list of a minute ago is no reason to send it."""
+    async with stage(tmp_path) as scene:
+        await scene.placed()
+
+        async def rows() -> NoReturn:
+            raise TimeoutError
+
+        scene.clock.advance(s=61)
+        monkeypatch.setattr(scene.guard.desk.accounts, "rows", rows)
+        assert code_of(await scene.place(qty=200)) == (503, "rule_error")
+        assert len(scene.reached(ORDER)) == 1

@@ -326,9 +326,10 @@ async def test_a_port_that_takes_connections_and_cuts_them_off_is_not_told_to_be
     """As one that is forwarded to nobody does: what plain questions have heard stands. A stream that opens is heard."""
     async with guarding(tmp_path) as (guard, _):
         circuits = guard.desk.circuits
-        circuits.is_answering = False
-        guard.relay.on_dialled(refuse(Code.DAEMON_BAD_ANSWER, "the daemon did not open its stream: cut off"))
-        assert circuits.is_answering is False
+        for heard in (True, False):
+            circuits.is_answering = heard
+            guard.relay.on_dialled(refuse(Code.DAEMON_BAD_ANSWER, "the daemon did not open its stream: cut off"))
+            assert circuits.is_answering is heard
 
         guard.relay.on_dialled(None)
         assert circuits.is_answering is True
