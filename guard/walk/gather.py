@@ -130,7 +130,7 @@ def _find_order(desk: Desk, situation: Situation, *, env: Env | None, acc_id: in
     found = meant(desk.state, intent, env=env, acc_id=acc_id)
     if not isinstance(found, Holder):
         situation.conflict = found
-        situation.elsewhere = meant_elsewhere(desk.state, intent, env=env, acc_id=acc_id) if found is None else None
+        situation.elsewhere = meant_elsewhere(desk.state, intent, env=env, acc_id=acc_id) if found is None else ()
         return
     situation.holder = found
     if isinstance(intent, ModifyOrder | Reconfirm):

@@ -33,24 +33,25 @@ def meant(state: State, intent: Intent, *, env: Env | None, acc_id: int | None) 
     return None
 
 
-def meant_elsewhere(state: State, intent: Intent, *, env: Env | None, acc_id: int | None) -> Holder | None:
-    """The live order that a cancel names as one of another account; `meant` found none.
+def meant_elsewhere(state: State, intent: Intent, *, env: Env | None, acc_id: int | None) -> tuple[Holder, ...]:
+    """The live orders that a cancel names as ones of other accounts; `meant` found none.
 
-    None as well where it may be another: ids can repeat, so one that the account had is its own, two accounts with a
-    live order of this id tell nothing, and an order under way there may get it.
+    The daemon may take either name, so each is looked for by itself. A name is nobody's that may be another order's:
+    ids can repeat, so one that the account had is its own, two live orders of other accounts with one id tell nothing,
+    and an order under way there may get it.
     """
     if acc_id is None or not isinstance(intent, CancelOrder):
-        return None
+        return ()
     own = set(_accounts(env, acc_id))
-    order_id, order_id_ex = (
-        None if name and any(is_known_order(state, account, name) for account in own) else name
-        for name in _names(intent)
-    )
-    names = order_id, order_id_ex
     if any(holder.account in own for step in state.steps.values() if (holder := state.holders.get(step.id))):
-        return None
-    found = [order for account in state.ids if (order := _found(state, account, names)) is not None]
-    return found[0] if len(found) == 1 and isinstance(found[0], Holder) else None
+        return ()
+    found = list[Holder]()
+    for name in _names(intent):
+        if name is None or any(is_known_order(state, account, name) for account in own):
+            continue
+        orders = [order for account in state.ids if (order := _found(state, account, (name, None))) is not None]
+        found += [order for order in orders if isinstance(order, Holder) and len(orders) == 1]
+    return tuple(found)
 
 
 def forwarded(intent: Intent, holder: Holder) -> Intent:

@@ -22,9 +22,8 @@ def ownership(visit: Visit, situation: Situation) -> list[Reason]:
     if holder is None and visit.effect in RISKY:
         message = "the guard knows no working order of this id; cancel it and place a new one"
         return [Reason(Code.UNKNOWN_ORDER, message, rule="rights.touch")]
-    named = situation.elsewhere if holder is None else holder  # whichever account the daemon would look for it in
-    reason = None if named is None else _touch(visit, named)
-    return [] if reason is None else [reason]
+    named = situation.elsewhere if holder is None else (holder,)  # whichever account the daemon would look for it in
+    return [reason for one in named if (reason := _touch(visit, one)) is not None][:1]
 
 
 def against_original(desk: Desk, situation: Situation) -> list[Reason]:

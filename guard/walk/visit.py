@@ -86,7 +86,7 @@ class Situation(Struct, gc=False):
     no account. `plan`: the rules that bind a trade of this key on this account; None where either is not known.
     `order`: the order as it shall be, new or after the change; `needs` is what its rules have to know, `world` what is
     known of that, `worth` what they valued it at. `holder`: the live order that is meant; `conflict`: why none can be
-    meant, or none can be changed so; `elsewhere`: the order of another account that a cancel names instead.
+    meant, or none can be changed so; `elsewhere`: the orders of other accounts that a cancel names instead.
     `reducible`: up to this quantity an order of this symbol and side only makes a fresh position smaller. `each`: the
     live orders that a cancel-all cancels one by one; None: it is sent as one request. `ruling`: what the rules said
     before the ledger was asked.
@@ -100,7 +100,7 @@ class Situation(Struct, gc=False):
     acc_ids: tuple[int, ...] | None = None
     holder: Holder | None = None
     conflict: Refusal | None = None
-    elsewhere: Holder | None = None
+    elsewhere: tuple[Holder, ...] = ()
     order: PlaceOrder | None = None
     plan: Plan | None = None
     worth: Valuation | Missing | None = None

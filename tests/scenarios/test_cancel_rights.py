@@ -94,9 +94,10 @@ async def test_somebody_elses_order_is_not_cancelled_as_one_of_another_account(t
     keys = (*OWNERS, record("desk"), record("one", allowed_acc_ids=[9032]))
     touch = {"desk.toml": DAILY, "touch.toml": '[applies_to]\nkeys = ["desk"]\n[rights]\ntouch = "account"\n'}
     async with stage(tmp_path, *keys, policies=touch) as scene:
-        theirs = scene.daemon.orders[await scene.placed()]
+        theirs, beside = [scene.daemon.orders[await scene.placed(qty=qty)] for qty in (100, 200)]
+        named = (theirs.order_id_ex, None), (None, theirs.order_id), (None, int(theirs.order_id_ex))
         for who in ("other", "one"):
-            for name, number in ((theirs.order_id_ex, None), (None, theirs.order_id), (None, int(theirs.order_id_ex))):
+            for name, number in (*named, (theirs.order_id_ex, beside.order_id)):
                 body = change(name, op="CANCEL", order_id=number, acc_id=9032)
                 assert code_of(await scene.ask(MODIFY, body, who=who)) == (403, "not_your_order")
         assert scene.reached(MODIFY) == []

@@ -52,19 +52,21 @@ def test_a_confirmation_knows_numbers_alone(order_id: str | None, told: str) -> 
 
 
 def test_an_id_of_several_accounts_tells_no_owner() -> None:
-    """One other account with such an order tells whose it is; two do not, nor two orders of one."""
+    """One other account with such an order tells whose it is, two do not; names of two orders tell both."""
     state = State()
-    for step, acc_id, names in (("a", 2, ("5", "E5")), ("b", 3, ("6", "E6")), ("c", 4, ("5", "E7"))):
+    names = {"a": (2, "5", "E5"), "b": (3, "6", "E6"), "c": (4, "5", "E7"), "d": (3, "8", "E8")}
+    for step, (acc_id, order_id, order_id_ex) in names.items():
         account = Account(Env.SIMULATE, acc_id)
         reserve(state, Opening(step, (), step, key="bot", account=account, order=b"{}"), t_us=1)
-        settle(state, step, Outcome(Verdict.ACCEPTED, order_id=names[0], order_id_ex=names[1]), t_us=2)
+        settle(state, step, Outcome(Verdict.ACCEPTED, order_id=order_id, order_id_ex=order_id_ex), t_us=2)
 
-    def found(order_id: str | None, order_id_ex: str | None) -> str | None:
-        holder = meant_elsewhere(state, replace(CANCEL, order_id=order_id, order_id_ex=order_id_ex), env=None, acc_id=1)
-        return None if holder is None else holder.id
+    def found(order_id: str | None, order_id_ex: str | None) -> str:
+        named = replace(CANCEL, order_id=order_id, order_id_ex=order_id_ex)
+        return "".join(holder.id for holder in meant_elsewhere(state, named, env=None, acc_id=1))
 
-    assert (found("6", None), found(None, "6"), found("E6", "6")) == ("b", "b", "b")
-    assert (found(None, "E5"), found("5", None), found("6", "E5"), found("8", None)) == ("a", None, None, None)
+    assert (found("6", None), found(None, "6"), found("E6", "9"), found(None, "E5")) == ("b", "b", "b", "a")
+    assert (found("5", None), found("9", None), found("5", "E6")) == ("", "", "b")
+    assert (found("6", "E5"), found("6", "E8")) == ("ba", "bd")  # of two accounts, and of one
 
 
 def test_an_ended_order_of_its_own_beside_it_makes_anothers_no_less_anothers() -> None:
@@ -76,5 +78,5 @@ def test_an_ended_order_of_its_own_beside_it_makes_anothers_no_less_anothers() -
     end_order(state, "b", t_us=3)
     header = Header(Env.SIMULATE, 1, None, 1)
     for order_id in (None, "E9"):
-        assert meant_elsewhere(state, CancelOrder(header, order_id, "E5"), env=None, acc_id=1) is not None
-    assert meant_elsewhere(state, CancelOrder(header, "E9", None), env=None, acc_id=1) is None
+        assert meant_elsewhere(state, CancelOrder(header, order_id, "E5"), env=None, acc_id=1)
+    assert not meant_elsewhere(state, CancelOrder(header, "E9", None), env=None, acc_id=1)
