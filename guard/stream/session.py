@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from guard.markets import FUTURES, market_words
-from guard.stream.pushes import Pushed, TwoAccountsError, pushed
+from guard.stream.pushes import ORDER_PUSHES, Pushed, TwoAccountsError, pushed
 from guard.terms import Account, AccountRow, Principal
 
 FRAME_BYTES_MAX: Final = 1 << 20
@@ -38,9 +38,10 @@ class Frame(Struct, frozen=True):
     """One push frame, classified.
 
     `markets` are the policy's words that its trade market may stand for: four for FUTURES, none where the frame names
-    no market, one without a word, or another than its body. `wire` is the whole text frame (RFC 6455 §5.2) around the
-    daemon's own bytes. `order`: what a trade event is about, None where that cannot be told. `slot`: of frames that
-    have the same one, the newest is all that a caller who is behind needs. None: each counts.
+    no market, one without a word, or another than its body, or where that is of an order and cannot be read. `wire` is
+    the whole text frame (RFC 6455 §5.2) around the daemon's own bytes. `order`: what a trade event is about, None where
+    that cannot be told. `slot`: of frames that have the same one, the newest is all that a caller who is behind needs.
+    None: each counts.
     """
 
     kind: Kind
@@ -107,14 +108,15 @@ def classify(data: bytes) -> Frame | None:
         return None
     if (wire.type == "trade") != (wire.proto_id in _TRADE_PROTO_IDS):
         return None
-    return Frame(
-        wire.type, wire.acc_id, _markets(wire.trd_market, order), text_frame(data), order=order, slot=_slot(wire)
-    )
+    return Frame(wire.type, wire.acc_id, _markets(wire, order), text_frame(data), order=order, slot=_slot(wire))
 
 
-def _markets(trd_market: int | None, order: Pushed | None) -> tuple[str, ...]:
-    is_told_twice = order is not None and order.trd_market not in {None, trd_market}
-    return () if trd_market is None or is_told_twice else market_words(trd_market)
+def _markets(wire: _Wire, order: Pushed | None) -> tuple[str, ...]:
+    if order is not None:
+        is_sure = order.trd_market in {None, wire.trd_market}
+    else:
+        is_sure = not wire.body_b64 or wire.proto_id not in ORDER_PUSHES
+    return market_words(wire.trd_market) if is_sure and wire.trd_market is not None else ()
 
 
 def _slot(wire: _Wire) -> Slot | None:

@@ -39,6 +39,7 @@ members = st.fixed_dictionaries(
         "acc_id": st.none() | st.sampled_from(IDS) | st.sampled_from(["1", True, 1.5, -1]),
         "trd_market": st.none() | st.sampled_from(TRD_MARKETS) | st.sampled_from(["1", False, [1]]),
         "sec_key": st.sampled_from(["1_00700", None, 7]),
+        "body_b64": st.just(""),
     },
 )
 kinds = st.sampled_from(["quote", "trade", "notify", "order", "TRADE", None, 1])
@@ -69,7 +70,8 @@ def allowed(principal: Principal, listed: list[Account], said: dict[str, Any]) -
     words = principal.limits.allowed_markets
     if words is None:
         return True
-    meant = () if trd_market is None else market_words(trd_market)
+    is_unclear = proto_id in {2208, 2218} and said.get("body_b64") != ""
+    meant = () if trd_market is None or is_unclear else market_words(trd_market)
     return bool(meant) and all(word in words or (word.startswith("FUTURES_") and "FUTURES" in words) for word in meant)
 
 

@@ -31,10 +31,10 @@ HANDSHAKE: Final = {"upgrade": "websocket", "sec_websocket_version": "13", "sec_
 
 
 def frame(type_: str = "quote", proto_id: int | None = None, **members: Any) -> bytes:
-    """A push frame as the daemon writes it; the proto id follows the type unless given."""
+    """A push frame as the daemon writes it; the proto id follows the type unless given. A trade's body: see `trade`."""
     usual = {"quote": 3005, "trade": 2208, "notify": 1003}
-    full = {"type": type_, "proto_id": usual.get(type_, 1) if proto_id is None else proto_id, "body_b64": "AA=="}
-    return json.dumps(full | members).encode()
+    full = {"type": type_, "proto_id": usual.get(type_, 1) if proto_id is None else proto_id}
+    return json.dumps(full | {"body_b64": "" if type_ == "trade" else "AA=="} | members).encode()
 
 
 def trade(proto_id: int = 2208, *, acc_id: int = 7, env: int = 1, **names: Any) -> bytes:

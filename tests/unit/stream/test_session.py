@@ -112,6 +112,17 @@ def test_w13_a_trade_of_another_market_than_its_frame_says_is_not_shown_to_a_mar
     assert shown(ALL, lying)
 
 
+@pytest.mark.parametrize("proto_id", [2208, 2218])
+@pytest.mark.parametrize("body", ["?", "IgA=", "!!!!"])
+def test_w13_a_body_that_cannot_be_read_is_not_shown_to_a_market_bound_key(proto_id: int, body: str) -> None:
+    """Nobody can tell whether it is of the market that its frame names; where there is no body the frame tells all."""
+    data = frame("trade", proto_id, acc_id=7, trd_market=1, body_b64=body)
+
+    assert not shown(markets("HK"), data)
+    assert shown(ALL, data)
+    assert shown(markets("HK"), frame("trade", proto_id, acc_id=7, trd_market=1, body_b64=""))
+
+
 @pytest.mark.parametrize("members", [{}, {"acc_id": None}])
 def test_w13_a_trade_without_an_account_is_nobodys(members: dict[str, Any]) -> None:
     """An event that does not say whose it is goes to nobody, not even to a key without restrictions."""
