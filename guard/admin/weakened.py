@@ -34,6 +34,10 @@ def weakened(settings: Settings) -> tuple[str, ...]:
             "daemon.broker_limits is off: one key can use up what the broker allows all of them",
         ),
         (not settings.daemon.stamp_remark, "daemon.stamp_remark is off: orders do not name their decision"),
+        (
+            settings.daemon.public_key_file is not None,
+            "daemon.public_key_file: callers without a key read ping, global state and delays with that key",
+        ),
         (settings.ops.open, "ops.open: metrics and status need no key"),
         (
             not is_loopback(settings.listen.data) and settings.listen.tls_cert is None,

@@ -28,6 +28,7 @@ def read(text: str, root: Path) -> Settings:
         ('[scopes]\nprofile = "runtime"', ("scopes.profile",)),
         ('[daemon]\nbroker_limits = "off"', ("daemon.broker_limits",)),
         ("[daemon]\nstamp_remark = false", ("daemon.stamp_remark",)),
+        ('[daemon]\npublic_key_file = "absent"', ("daemon.public_key_file",)),
         ("[ops]\nopen = true", ("ops.open",)),
         ('[listen]\ndata = "0.0.0.0:22500"', ("listen.data",)),
         ('[listen]\nops = "0.0.0.0:22501"', ("listen.ops",)),
@@ -64,7 +65,7 @@ def test_a_file_that_others_may_use_is_told_with_its_chmod(
     (tmp_path / "policies").mkdir()
     (tmp_path / file).write_text("x")
     (tmp_path / file).chmod(mode)
-    told = weakened(read(text, tmp_path))
+    told = [sentence for sentence in weakened(read(text, tmp_path)) if "chmod" in sentence]
     assert len(told) == int(is_told)
     if told:
         assert told[0].startswith(f"{setting}: ")
