@@ -72,6 +72,8 @@ def narrow(rows: Sequence[Mapping[str, object]]) -> Table:
         for row in members:
             really = "" if row["scope"] == row["runtime_scope"] else f", really {row['runtime_scope']}"
             table.add_row(str(row["method"]), str(row["path"]), str(row["effect"]), f"{row['scope']}{really}")
+    table.caption = "proto_id and record: on a wider terminal, in a file, or with --json"
+    table.caption_justify = "left"
     return table
 
 

@@ -77,3 +77,4 @@ def test_the_endpoints_fit_a_terminal_of_80_columns() -> None:
     assert " ".join(" ".join(lines[place : place + 2]).split()) == (
         "POST /api/orderbook read trade:real or trade:simulate, really qot:read"
     )
+    assert lines[-1].strip() == "proto_id and record: on a wider terminal, in a file, or with --json"
