@@ -20,6 +20,11 @@ _SOLD_OPTIONS: Final = (
     "limit that with orders.max_underlying_value"
 )
 
+_OLD_RATES: Final = (
+    "so orders that need one are refused fx_unavailable, but for those that only reduce a position: "
+    "give [fx] current rates and their as_of"
+)
+
 
 def warnings_of(docs: tuple[PolicyDoc, ...], *, keys: Mapping[str, KeyLimits], now: datetime) -> list[str]:
     """One sentence each. Without any keys nothing is said about selectors that choose none."""
@@ -29,7 +34,7 @@ def warnings_of(docs: tuple[PolicyDoc, ...], *, keys: Mapping[str, KeyLimits], n
         if expires_at is not None and expires_at <= now:
             found.append(f"{doc.file}: policy {doc.id} expired at {expires_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
         if doc.fx is not None and (why := disbelieved(doc.fx.as_of, max_age_days(doc.fx), wall=now)):
-            found.append(f"{doc.file}: the exchange rates of {doc.fx.as_of} are {why}, so they are not believed")
+            found.append(f"{doc.file}: the exchange rates of {doc.fx.as_of} are {why}, {_OLD_RATES}")
         for field in ("keys", "except_keys") if keys else ():
             patterns: tuple[str, ...] = getattr(doc.applies_to, field) or ()
             found += [

@@ -125,9 +125,9 @@ def test_exchange_rates_that_are_not_believed_are_told(as_of: str, why: str) -> 
     """Too old, or of a mistyped year: they are allowed, and refuse every order that needs them."""
     text = f'[fx]\nUSDHKD = "7.8"\nas_of = {as_of}'
 
-    assert policies(text).warnings == (
-        (f"p0.toml: the exchange rates of {as_of} are {why}, so they are not believed",) if why else ()
-    )
+    told = "so orders that need one are refused fx_unavailable, but for those that only reduce a position: "
+    told += "give [fx] current rates and their as_of"
+    assert policies(text).warnings == ((f"p0.toml: the exchange rates of {as_of} are {why}, {told}",) if why else ())
 
 
 @pytest.mark.parametrize(
