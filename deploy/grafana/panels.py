@@ -224,7 +224,7 @@ CHARTS: Final = (
             Query(
                 f'sum by (result) (rate(guard_ws_frames_total{{@,direction="to_caller"}}{RATE}))', "frames {{result}}"
             ),
-            Query(f"sum by (reason) (increase(guard_ws_closed_total{{@}}{RATE}))", "ended {{reason}}"),
+            Query(f"sum by (reason) (increase(guard_ws_closed_total{{@}}{RATE})) > 0", "ended {{reason}}"),
             Query(f"sum by (reason) (increase(guard_connections_cut_total{{@}}{RATE})) > 0", "cut {{reason}}"),
         ),
         unit="short",

@@ -83,6 +83,8 @@ class Relay:
         self._seats = Seats(self._bounds)
         self._timer: asyncio.TimerHandle | None = None
         self._views_s = 0.0
+        for end in End:  # from 0: of a series that begins with its first events, increase() misses these
+            desk.metrics.count("guard_ws_closed_total", end.value.word, by=0)
         self._renewal: asyncio.Task[None] | None = None
         self._restoring: asyncio.Task[None] | None = None
         self._taking: asyncio.Task[None] | None = None

@@ -17,6 +17,7 @@ from guard.lifecycle import Guard
 from guard.simulator import Simulator
 from guard.simulator.faults import HttpError
 from guard.stream import Relay, StreamBounds
+from guard.stream.ending import End
 from guard.stream.session import FRAME_BYTES_MAX, classify
 from guard.terms import Account, AccountRow, Env, Missing, refuse
 from guard.upstream.circuit import EVERYBODY
@@ -754,3 +755,12 @@ async def test_a_fault_of_ours_refuses_or_ends(tmp_path: Path) -> None:
 
         assert [each["event"] for each in logged] == ["stream_failed", "stream_failed", "stream_ended"]
         assert guard.relay.connections == 0
+
+
+async def test_every_ending_is_counted_from_zero(tmp_path: Path) -> None:
+    """A series that begins with its first events shows no increase: the burst that made it was in no panel."""
+    async with running(lay_out(tmp_path)) as guard:
+        lines = (await operate(guard, "/metrics"))[1].splitlines()
+
+    shown = {line for line in lines if line.startswith("guard_ws_closed_total{")}
+    assert shown == {f'guard_ws_closed_total{{reason="{end.value.word}"}} 0.0' for end in End}
