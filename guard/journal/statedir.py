@@ -23,9 +23,9 @@ def prepare(state: Path, *, disk: Disk) -> None:
     """`<state>` and `<state>/journal` exist, and nobody else may read or write them; `StateFault` if not."""
     for directory in (state, journal_dir(state)):
         try:
-            if not directory.is_dir():
-                directory.mkdir(mode=0o700, parents=True)
-                sync_directory(disk, directory.parent)
+            for absent in reversed([each for each in (directory, *directory.parents) if not each.is_dir()]):
+                absent.mkdir(mode=0o700 if absent == directory else 0o777, exist_ok=True)
+                sync_directory(disk, absent.parent)
             mode = disk.stat(directory.resolve()).st_mode & 0o777
         except OSError as error:
             raise StateFault(f"{directory}: cannot be used as a state directory: {error.strerror}") from error

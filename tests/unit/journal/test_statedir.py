@@ -30,6 +30,23 @@ def test_an_absent_directory_is_made_with_its_parents(tmp_path: Path) -> None:
     assert (mode_of(state), mode_of(journal_dir(state))) == (0o700, 0o700)
 
 
+def test_each_directory_that_is_made_is_synced_in_its_parent(tmp_path: Path) -> None:
+    """A power cut takes the state with any parent whose name is not on the medium; what was there is not synced."""
+
+    class Watched(FaultyDisk):
+        synced: list[str] = []  # noqa: RUF012 - one test's
+
+        def fsync(self, fd: int) -> None:
+            super().fsync(fd)
+            self.synced.append(str(Path(f"/proc/self/fd/{fd}").readlink()).removeprefix(str(tmp_path)))
+
+    disk = Watched()
+    prepare(tmp_path / "srv" / "guard" / "state", disk=disk)
+    assert disk.synced == ["", "/srv", "/srv/guard", "/srv/guard/state"]
+    prepare(tmp_path / "srv" / "guard" / "state", disk=disk)
+    assert len(disk.synced) == 4
+
+
 @pytest.mark.parametrize("mode", [0o770, 0o750, 0o707, 0o720, 0o702, 0o740])
 @pytest.mark.parametrize("name", ["state", "state/journal"])
 def test_a_directory_that_others_may_read_or_write_is_refused_with_the_chmod(
