@@ -26,6 +26,7 @@ from guard.terms import (
 from guard.walk.desk import Desk
 from guard.walk.dryrun import check
 from guard.walk.recall import on_record
+from guard.walk.recent import RECENT_MAX
 from guard.walk.recorder import Recorder
 from guard.walk.replies import json_answer, refused, turned_away
 from guard.walk.visit import Visit
@@ -35,6 +36,10 @@ TICKET: Final = "/guard/v1/ws-ticket"
 _METHODS: Final = {"/guard/v1/me": "GET", "/guard/v1/check": "POST", TICKET: "POST"}
 _DECISION: Final = re.compile(rf"/guard/v1/decisions/({DECISION_PATTERN})")
 ACCOUNTS_TOLD_MAX: Final = 32
+_NO_DECISION: Final = (
+    f"no such decision of this key among the latest {RECENT_MAX}; people at the guard's machine find older "
+    "ones on record with `guard explain ID`"
+)
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 
 
@@ -166,7 +171,7 @@ async def _decision(recorder: Recorder, visit: Visit, wanted: str) -> Reply:
     recent = recorder.desk.recent
     known = recent.get(wanted) or recent.passed.get(wanted)
     if known is None or visit.principal is None or known.name != visit.principal.name:
-        return refused(recorder, visit, refuse(Code.UNKNOWN_ENDPOINT, "no such decision of this key"))
+        return refused(recorder, visit, refuse(Code.UNKNOWN_ENDPOINT, _NO_DECISION))
     try:
         line = await recorder.desk.journal.find(str(known.ts), known.id)
     except JournalFault:

@@ -90,7 +90,10 @@ async def test_decisions_can_be_asked_for_after_a_restart(tmp_path: Path) -> Non
         assert (told["outcome"], told["verdict"]) == ("allow", "accepted")
         assert told["order_id_ex"] == said(reply)["s2c"]["order_id_ex"]
         assert told["record"]["symbol"] == "HK.00700"
-        assert code_of(await scene.ask(path, who="other")) == (404, "unknown_endpoint")
+        theirs = await scene.ask(path, who="other")
+        assert code_of(theirs) == (404, "unknown_endpoint")
+        assert "among the latest 20000" in said(theirs)["error"]
+        assert "`guard explain ID`" in said(theirs)["error"]
 
 
 # ---------------------------------------------------------------- what nobody knows
