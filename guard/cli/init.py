@@ -29,6 +29,7 @@ from guard.logs import silence
 from guard.settingsfile import Overrides, load
 
 FILES: Final = ("guard.toml", "keys.json", "policies")
+KEY_FILE: Final = "daemon.key"
 
 
 class InitResult(Struct, frozen=True):
@@ -79,11 +80,12 @@ def init(
     """
     del config, state
     silence()
-    standing_in_the_way = [str(folder / name) for name in FILES if (folder / name).exists()]
+    own = draft.daemon_key(daemon_key_file, os.environ.get("GUARD_DAEMON_KEY"))
+    names = (*FILES, *((KEY_FILE,) if own and not _is_its_own(daemon_key_file, folder) else ()))
+    standing_in_the_way = [str(folder / name) for name in names if (folder / name).exists()]
     if standing_in_the_way:
         raise SettingsFault([f"{path}: is there already; choose another folder" for path in standing_in_the_way])
     url, found = asyncio.run(find_daemon(daemon))
-    own = draft.daemon_key(daemon_key_file, os.environ.get("GUARD_DAEMON_KEY"))
     drafted = draft.draft(url, keys_from=keys_from, own=own, owner=owner or _login())
     _write(folder, drafted)
     config = folder / "guard.toml"
@@ -92,7 +94,7 @@ def init(
     made = InitResult(
         ok=all(finding.level != "wrong" for finding in findings),
         daemon=url,
-        files=tuple(str(folder / name) for name in (*FILES, *(("daemon.key",) if own else ()))),
+        files=tuple(str(folder / name) for name in (*FILES, *((KEY_FILE,) if own else ()))),
         keys=drafted.plaintext,
         imported=drafted.imported,
         findings=findings,
@@ -107,6 +109,11 @@ def init(
         raise typer.Exit(1)
 
 
+def _is_its_own(daemon_key_file: Path | None, folder: Path) -> bool:
+    """Whether the key was given in the very file that the folder is to have."""
+    return daemon_key_file is not None and daemon_key_file.absolute() == (folder / KEY_FILE).absolute()
+
+
 def _login() -> str:
     try:
         return getpass.getuser()
@@ -116,10 +123,11 @@ def _login() -> str:
 
 def _write(folder: Path, drafted: Draft) -> None:
     """Everything into a folder beside it first; then each name into its place."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    placed: list[Path] = []
     beside = folder / ".guard-init"
-    shutil.rmtree(beside, ignore_errors=True)
     try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(mode=0o700)
         for name, text in drafted.files.items():
             path = beside / name
@@ -128,7 +136,10 @@ def _write(folder: Path, drafted: Draft) -> None:
         shutil.copytree(shipped_policies(), beside / "policies")
         for name in (*drafted.files, "policies"):
             (beside / name).rename(folder / name)
+            placed.append(folder / name)
     except OSError as error:
+        for path in placed:
+            path.rename(beside / path.name)  # away with the rest: half a folder stood in the way of the next try
         raise SettingsFault([f"{folder}: cannot be written: {error}"]) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)

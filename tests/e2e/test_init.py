@@ -14,6 +14,7 @@ from guard.cli.demo import hash_of
 from guard.simulator import Simulator
 from guard.simulator.keys import Key
 from tests.support.daemon import running_simulator
+from tests.support.disk import NO_SPACE
 from tests.support.guards import ask, key, made, order, record
 from tests.support.processes import run_here
 
@@ -189,6 +190,39 @@ async def test_a_disk_that_takes_no_file_leaves_no_half_folder(tmp_path: Path) -
 
     assert (code, "site: cannot be written" in complaint) == (1, True)
     assert names(tmp_path / "site") == [".guard-init"]
+
+
+async def test_a_fault_half_way_takes_back_what_is_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settings are there and the keys cannot be: half a folder stood in the way of the next try."""
+    (tmp_path / "site").mkdir()
+    rename = Path.rename
+
+    def full(path: Path, target: Path) -> Path:
+        if target.name == "policies":
+            raise NO_SPACE
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    code, _, complaint = await init(None, tmp_path, "site", "--daemon", "http://127.0.0.1:1")
+    assert (code, "site: cannot be written" in complaint, names(tmp_path / "site")) == (1, True, [])
+
+    monkeypatch.undo()
+    assert (await init(None, tmp_path, "site", "--daemon", "http://127.0.0.1:1"))[0] == 0
+
+
+async def test_the_key_of_a_daemon_that_lies_there_is_not_overwritten(tmp_path: Path) -> None:
+    """Another key in the place of the given one stays; the file that was named is taken as it is."""
+    own = tmp_path / "daemon.key"
+    own.write_text("fc_another")
+    words = ("--daemon", "http://127.0.0.1:1", "--owner", "Ada")
+    code, _, complaint = await init(None, tmp_path, *words, GUARD_DAEMON_KEY=DAEMON_KEY)
+    assert (code, complaint) == (1, "guard: daemon.key: is there already; choose another folder\n")
+    assert (own.read_text(), names(tmp_path)) == ("fc_another", ["daemon.key"])
+
+    assert (await init(None, tmp_path, *words, "--daemon-key-file", "daemon.key"))[0] == 0
+    assert own.read_text() == "fc_another\n"
 
 
 def test_the_plaintext_of_a_key_is_nowhere_in_the_folder(tmp_path: Path) -> None:
