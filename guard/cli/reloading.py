@@ -106,7 +106,7 @@ def promote(
         raise
     except SettingsFault as fault:
         raise SettingsFault([*fault.errors, f"{path}: {_IN_DOUBT}"]) from fault
-    if status != http.HTTPStatus.OK:
+    if status != http.HTTPStatus.OK and not _is_made(answer):
         _take_back(path, text, before)
     end(status, answer, as_json=as_json)
 
@@ -177,6 +177,12 @@ def _promoted(directory: Path, policy: str) -> tuple[Path, str, str]:
         raise SettingsFault([f"{path}: is a link, so its text comes from elsewhere: edit it there, then reload"])
     before = path.read_bytes().decode()  # as it lies there: in what was read to be compiled all lines end alike
     return path, before, _edited(before, doc)
+
+
+def _is_made(answer: bytes) -> bool:
+    """Whether an answer that is no 200 tells of a change: one that is in force, and may not be on record."""
+    found = members(answer)
+    return found.get("result") == "unrecorded" and bool(found.get("changes"))
 
 
 def _take_back(path: Path, text: str, before: str) -> None:

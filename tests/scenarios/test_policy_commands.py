@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from guard.cli.policy import app
+from guard.errors import JournalFault
 from tests.support.commands import called
 from tests.support.guards import key, record
 from tests.support.stage import Stage, code_of, is_passed, stage
@@ -157,6 +158,33 @@ async def test_a_promotion_that_is_refused_leaves_the_file_as_it_was(tmp_path: P
         assert 'mode = "shadow" again' in told
         assert path.read_bytes().decode() == text
         assert is_passed(await scene.place(qty=200))
+
+
+async def test_a_promotion_that_is_in_force_and_not_on_record_is_not_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal closed after the change: the file says what is enforced; nothing made leaves it as it was."""
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": LOOSE, "watched.toml": WATCHED}) as scene:
+        journal = scene.guard.desk.journal
+
+        async def closed(seq: int) -> None:
+            raise JournalFault(f"record {seq} is not on the disk")
+
+        monkeypatch.setattr(journal, "durable", closed)
+        code, told = await run(scene, "promote", "watched")
+        assert (code, "the change is made" in told, "again" in told) == (1, True, False), told
+        assert (tmp_path / "policies/watched.toml").read_text() == WATCHED.replace("'shadow'", "'enforce'")
+
+        write(scene, WATCHED, "watched.toml")
+        await scene.guard.reload()
+
+        def refuses(*_: object, **__: object) -> int:
+            raise JournalFault("the journal is closed")
+
+        monkeypatch.setattr(journal, "append", refuses)
+        code, told = await run(scene, "promote", "watched")
+        assert (code, 'mode = "shadow" again' in told) == (1, True), told
+        assert (tmp_path / "policies/watched.toml").read_text() == WATCHED
 
 
 async def test_a_promotion_that_reaches_no_guard_leaves_the_file_as_it_was(tmp_path: Path) -> None:
