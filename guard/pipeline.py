@@ -17,7 +17,7 @@ from guard.walk.cancelling import Cancelling
 from guard.walk.carrier import Carrier
 from guard.walk.deciding import Deciding, PendingTrade
 from guard.walk.desk import Desk
-from guard.walk.door import RISKY, admitted, misunderstood
+from guard.walk.door import RISKY, admitted, mispresented, misunderstood
 from guard.walk.gather import CANCELS
 from guard.walk.hooks import HOOKS, Hooks
 from guard.walk.passthrough import PassThrough, PendingCall
@@ -100,7 +100,12 @@ class Pipeline:
     def _enter(self, visit: Visit) -> Intent | Reply | None:
         endpoint = self.hooks.find(visit.call.method, visit.call.path)
         if isinstance(endpoint, Refusal):
-            return None if is_question(visit.call) else refused(self.recorder, visit, endpoint)
+            if is_question(visit.call):
+                return None
+            wrong = mispresented(visit)
+            return (
+                refused(self.recorder, visit, endpoint) if wrong is None else turned_away(self.recorder, visit, wrong)
+            )
         visit.endpoint, visit.effect = endpoint, endpoint.effect
         denied = self.hooks.identify(visit)
         if denied is not None:

@@ -96,6 +96,11 @@ def identify(visit: Visit) -> Refusal | None:
     return None
 
 
+def mispresented(visit: Visit) -> Refusal | None:
+    """Refuses a credential that does not verify where there is no endpoint to ask for one: it is 401 everywhere."""
+    return identify(visit) if "authorization" in visit.call.head else None
+
+
 def misunderstood(endpoint: Endpoint, principal: Principal | None, refusal: Refusal) -> Refusal:
     """What a body is refused with: a restricted key that names no account is told what a wrong account is told."""
     if refusal.reasons != (UNNAMED,) or principal is None or not principal.is_restricted:

@@ -209,7 +209,10 @@ async def test_b01_paths_and_methods_that_do_not_exist_reach_nobody(tmp_path: Pa
             "/admin/state",
         ):
             assert code_of(await scene.ask(path, {})) == (404, "unknown_endpoint")
+            assert code_of(await scene.ask(path, {}, who=None)) == (404, "unknown_endpoint")
+            assert code_of(await scene.ask(path, {}, who="nobody")) == (401, "unauthenticated")
         assert code_of(await scene.ask("/api/ping", {})) == (405, "method")
+        assert code_of(await scene.ask("/api/ping", {}, who="nobody")) == (401, "unauthenticated")
         assert code_of(await scene.ask("/api/order")) == (405, "method")
         assert code_of(await scene.ask("/ws")) == (400, "bad_header")
         assert code_of(await scene.ask("/guard/v1/nothing")) == (404, "unknown_endpoint")
