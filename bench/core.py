@@ -199,6 +199,7 @@ class Core:
             wall=WALL,
             mark="",
             world=self.world,
+            exits=Decimal(0),
         )
         worth = found.worth
         if found.reasons or not isinstance(worth, Valuation):

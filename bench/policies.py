@@ -101,7 +101,7 @@ def decision_us(policies: PolicySet, *, qty: int, rounds: int) -> float:
     for _ in range(rounds):
         begun = time.perf_counter_ns()
         plan = policies.on(principal, account, wall=wall)
-        judge(plan, order, effect=Effect.ORDER_NEW, account=account, wall=wall, mark="")
+        judge(plan, order, effect=Effect.ORDER_NEW, account=account, wall=wall, mark="", world=None, exits=Decimal(0))
         took.append(time.perf_counter_ns() - begun)
     return statistics.median(took) / 1000
 

@@ -39,7 +39,6 @@ from guard.terms import (
 )
 
 RULES_VERSION: Final = 12  # raised whenever the same order could be judged otherwise: a replay tells such records apart
-_NONE: Final = Decimal(0)
 _NO_COVER: Final = Reason(
     Code.NO_POLICY,
     "no policy with orders.max_value covers this order; ask for one, or for a limit on the key",
@@ -64,8 +63,8 @@ def judge(  # noqa: PLR0913 - an order is judged by everything at once
     account: Account,
     wall: datetime,
     mark: str,
-    world: World | None = None,
-    exits: Decimal = _NONE,
+    world: World | None,
+    exits: Decimal,
 ) -> Judgement:
     """A new order, or (ORDER_CHANGE) an order as it will be after a change, at its full new value.
 

@@ -32,7 +32,7 @@ def exits_of(used: int) -> Decimal:
     return from_units(used)
 
 
-def reducible(order: PlaceOrder, position: Position | Missing | None, *, exits: Decimal = _NONE) -> Decimal:
+def reducible(order: PlaceOrder, position: Position | Missing | None, *, exits: Decimal) -> Decimal:
     """The largest quantity with which an order of this symbol and side only makes the position smaller, else 0.
 
     `exits`: what other working orders on its side will take off it. A position that is not known, is old, is flat or

@@ -44,13 +44,13 @@ def test_an_exit_never_flips_a_position(side: Side, qty: str, held: str, exits: 
 )
 def test_a_position_that_is_not_fresh_is_not_reduced(where: Any) -> None:
     """Not known, missing, of another symbol, or read too long ago."""
-    assert reducible(order(side=Side.SELL), where) == 0
-    assert reducible(order(side=Side.SELL), position("100", age_ms=10_000)) == 100
+    assert reducible(order(side=Side.SELL), where, exits=Decimal(0)) == 0
+    assert reducible(order(side=Side.SELL), position("100", age_ms=10_000), exits=Decimal(0)) == 100
 
 
 def test_nothing_to_reduce_is_told_as_zero() -> None:
     """A buy against a flat position: 0, never the -0 of decimal arithmetic."""
-    assert str(reducible(order(side=Side.BUY), position("0"))) == "0"
+    assert str(reducible(order(side=Side.BUY), position("0"), exits=Decimal(0))) == "0"
 
 
 def test_every_order_counts_on_the_exits_of_its_side() -> None:
