@@ -11,6 +11,7 @@ from guard.limits import check_claims, rates_of, used_by_others
 from guard.policy import (
     Judgement,
     Maker,
+    Plan,
     exits_claim,
     exits_of,
     judge,
@@ -30,6 +31,7 @@ from guard.terms import (
     Refusal,
     Taken,
     Valuation,
+    World,
     in_order,
 )
 from guard.walk.broker import bucket_claims
@@ -82,7 +84,7 @@ def _working(desk: Desk, visit: Visit, situation: Situation, *, exits: Claim | N
     """What other working orders take off the position, as the rules are told."""
     if exits is None or situation.world is None:  # no position is known that anything could come off
         return 0
-    others = used_by_others(desk.state, exits.counter, holder=_changed(visit, situation))
+    others = used_by_others(desk.state, exits.counter, holder=changed_by(visit, situation))
     return max(visit.exits_before, others) - visit.filled_before
 
 
@@ -91,7 +93,7 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
     ruling, situation.ruling = situation.ruling, None
     if ruling is None or ruling.working != _working(desk, visit, situation, exits=ruling.exits):
         ruling = ask_rules(desk, visit, situation)  # not asked yet, or an order of this turn is an exit too
-    holder, exits, judgement, outbound = _changed(visit, situation), ruling.exits, ruling.judgement, ruling.outbound
+    holder, exits, judgement, outbound = changed_by(visit, situation), ruling.exits, ruling.judgement, ruling.outbound
     body = outbound.body if outbound and outbound.body else b""
     key = visit.call.head.get("idempotency-key")
     slot, no_room = (None, ()) if key is None else slot_for(desk, visit, situation, key=key)
@@ -178,41 +180,44 @@ def wait_s(reasons: list[Reason], free_us: list[int]) -> float | None:
 
 
 def _judgement(visit: Visit, situation: Situation, *, exits: int) -> Judgement:
-    plan, account, order, world = situation.plan, situation.account, situation.order, situation.world
-    effect = visit.effect
-    if plan is None or account is None or effect is None:
+    plan, order = situation.plan, situation.order
+    if plan is None:
         situation.worth = None if order is None else value(order)
+        return _UNJUDGED
+    found = judgement_by(plan, visit, situation, world=situation.world, exits=exits)
+    if found.proposal is not None:
+        situation.worth, situation.reducible = found.proposal.worth, found.proposal.reducible
+    return found
+
+
+def judgement_by(plan: Plan, visit: Visit, situation: Situation, *, world: World | None, exits: int) -> Judgement:
+    """What the rules of this plan say of a cancel, or of an order as it shall be in this world.
+
+    One that is enabled again is judged as a new one. `exits`: what other orders take off its position, in ledger units.
+    """
+    account, order, effect = situation.account, situation.order, visit.effect
+    if account is None or effect is None:
         return _UNJUDGED
     if effect is _CANCEL:
         return judge_cancel(plan, account=account, wall=visit.wall)
     if order is None:
         return _UNJUDGED
-    if situation.holder is not None:
-        effect = as_judged(situation, effect)
-    found = judge(
+    return judge(
         plan,
         order,
-        effect=effect,
+        effect=Effect.ORDER_NEW if situation.holder is not None and situation.comes_back else effect,
         account=account,
         wall=visit.wall,
-        mark=mark_of(visit),
+        mark=_mark(visit),
         world=world,
         exits=_NO_EXITS if world is None else exits_of(exits),
     )
-    if found.proposal is not None:
-        situation.worth, situation.reducible = found.proposal.worth, found.proposal.reducible
-    return found
 
 
 def change_of(visit: Visit, situation: Situation, worth: Valuation | Missing | None) -> OrderChange:
     """What the request changes, where that is a live order."""
     holder = situation.holder if visit.effect is Effect.ORDER_CHANGE else None
     return OrderChange(holder, situation.order, worth, comes_back=situation.comes_back)
-
-
-def as_judged(situation: Situation, effect: Effect) -> Effect:
-    """The effect by which the rules judge a change: that of a new order where a disabled one is enabled again."""
-    return Effect.ORDER_NEW if situation.comes_back else effect
 
 
 def _exits(visit: Visit, situation: Situation) -> Claim | None:
@@ -226,15 +231,15 @@ def _exits(visit: Visit, situation: Situation) -> Claim | None:
 def working_exits(desk: Desk, visit: Visit, situation: Situation) -> int:
     """What other working orders of this side will take off the position, in ledger units."""
     exits = _exits(visit, situation)
-    return 0 if exits is None else used_by_others(desk.state, exits.counter, holder=_changed(visit, situation))
+    return 0 if exits is None else used_by_others(desk.state, exits.counter, holder=changed_by(visit, situation))
 
 
-def _changed(visit: Visit, situation: Situation) -> str | None:
+def changed_by(visit: Visit, situation: Situation) -> str | None:
     """The live order that the request changes, whose own part of a counter does not count against it."""
     return situation.holder.id if situation.holder and visit.effect is _CHANGE else None
 
 
-def mark_of(visit: Visit) -> str:
+def _mark(visit: Visit) -> str:
     """What tells deliberate repeats of an order apart: the hash of the Idempotency-Key, "" without one."""
     key = visit.call.head.get("idempotency-key")
     return hashlib.sha256(key.encode()).hexdigest()[:32] if key else ""

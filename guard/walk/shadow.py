@@ -14,21 +14,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from guard.limits import State, check_claims, shadow_of, used_by_others
-from guard.policy import (
-    Judgement,
-    PolicySet,
-    exits_of,
-    judge,
-    judge_cancel,
-    judge_read,
-    may_touch,
-)
-from guard.terms import Claim, Effect, Full, Reason, Taken
+from guard.policy import Judgement, PolicySet, judge_read, may_touch
+from guard.terms import Claim, Full, Reason, Taken
 from guard.walk.changing import OrderChange
 from guard.walk.decisionrecord import Judged
 from guard.walk.desk import Desk
 from guard.walk.gather import world_for
-from guard.walk.judging import as_judged, change_of, mark_of
+from guard.walk.judging import change_of, changed_by, judgement_by
 from guard.walk.visit import Situation, Visit
 
 _log = structlog.get_logger("guard")
@@ -70,7 +62,7 @@ def shadowed(desk: Desk, visit: Visit, situation: Situation, *, judged: Judged) 
     def change(judgement: Judgement | None) -> OrderChange:
         return change_of(visit, situation, situation.worth if judgement is None else judgement.worth)
 
-    holder = situation.holder.id if situation.holder and visit.effect is Effect.ORDER_CHANGE else None
+    holder = changed_by(visit, situation)
     return _asked(policies.shadows, ask, change, state=desk.state, visit=visit, holder=holder).beside(judged)
 
 
@@ -124,26 +116,12 @@ def _asked(
 
 
 def _judgement(desk: Desk, visit: Visit, situation: Situation, *, shadow: PolicySet, exits: int) -> Judgement:
-    principal, account, order, effect = visit.principal, situation.account, situation.order, visit.effect
-    if principal is None or account is None or effect is None:
+    principal, account = visit.principal, situation.account
+    if principal is None or account is None:
         return Judgement()
     plan = shadow.on(principal, account, wall=visit.wall)
-    if effect is Effect.ORDER_CANCEL:
-        return judge_cancel(plan, account=account, wall=visit.wall)
-    if order is None:
-        return Judgement()
-    effect = as_judged(situation, effect)
     world = world_for(desk, visit, situation, plan=plan)
-    return judge(
-        plan,
-        order,
-        effect=effect,
-        account=account,
-        wall=visit.wall,
-        mark=mark_of(visit),
-        world=world,
-        exits=exits_of(exits),
-    )
+    return judgement_by(plan, visit, situation, world=world, exits=exits)
 
 
 def _hands_off(visit: Visit, situation: Situation, *, shadow: PolicySet) -> tuple[Reason, ...]:
