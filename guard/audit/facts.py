@@ -95,18 +95,15 @@ class Facts:
         self.records = 0
         self.first_ts = self.last_ts = ""
         self.begins: tuple[int, str] | None = None  # the first record that is kept, whatever time is asked for
-        self.types: Counter[str] = Counter()
         self.hours: dict[str, Counter[str]] = defaultdict(Counter)
         self.days: set[str] = set()
         self.keys: dict[str, Counter[str]] = defaultdict(Counter)
         self.codes: Counter[str] = Counter()
         self.order_codes: Counter[str] = Counter()
-        self.policies: Counter[str] = Counter()
         self.rules: dict[tuple[str, str], RuleCount] = defaultdict(RuleCount)
         self.outcomes: Counter[str] = Counter()
         self.order_outcomes: Counter[str] = Counter()
         self.not_sent: Counter[str] = Counter()  # by why
-        self.endpoints: Counter[str] = Counter()
         self.effects: Counter[str] = Counter()
         self.values: dict[str, Spread] = defaultdict(Spread)
         self.uses: dict[tuple[str, str, str], LimitUse] = {}
@@ -133,7 +130,6 @@ class Facts:
                 continue
             self.records += 1
             self.first_ts, self.last_ts = self.first_ts or line.ts, line.ts
-            self.types[line.type] += 1
             handler = _HANDLERS.get(line.type)
             if handler is not None:
                 handler(self, line.ts, members)
@@ -151,7 +147,6 @@ class Facts:
         counts[outcome] += 1
         counts[f"order_{outcome}"] += is_order
         self.effects[f"{effect or 'none'}_{outcome}"] += 1
-        self.endpoints[str(members.get("endpoint"))[:100]] += 1
         if outcome == "refuse":
             self._refused(ts, members, key=key, is_order=is_order)
         if is_order:
@@ -162,10 +157,8 @@ class Facts:
         code = str(members.get("code"))
         self.codes[code] += 1
         self.order_codes[code] += is_order
-        for n, reason in enumerate(_dicts(members.get("reasons"))):
+        for reason in _dicts(members.get("reasons")):
             policy, rule = str(reason.get("policy") or ""), str(reason.get("rule") or reason.get("code"))
-            if n == 0:
-                self.policies[policy] += 1
             found = self.rules[_row_of(self.rules, (policy, rule))]
             found.count += 1
             found.days.add(ts[:_DAY_CHARS])
