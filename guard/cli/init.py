@@ -135,10 +135,11 @@ def _write(folder: Path, drafted: Draft) -> None:
             path.write_text(text, encoding="utf-8")
         shutil.copytree(shipped_policies(), beside / "policies")
         for name in (*drafted.files, "policies"):
+            if not (folder / name).exists():  # else it is the daemon's key, the caller's own file
+                placed.append(folder / name)
             (beside / name).rename(folder / name)
-            placed.append(folder / name)
     except OSError as error:
-        for path in placed:
+        for path in filter(Path.exists, placed):
             path.rename(beside / path.name)  # away with the rest: half a folder stood in the way of the next try
         raise SettingsFault([f"{folder}: cannot be written: {error}"]) from error
     finally:

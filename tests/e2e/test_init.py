@@ -197,6 +197,9 @@ async def test_a_fault_half_way_takes_back_what_is_in_its_place(
 ) -> None:
     """The settings are there and the keys cannot be: half a folder stood in the way of the next try."""
     (tmp_path / "site").mkdir()
+    own = tmp_path / "site" / "daemon.key"
+    own.write_text(DAEMON_KEY)
+    words = ("site", "--daemon", "http://127.0.0.1:1", "--owner", "Ada", "--daemon-key-file", "site/daemon.key")
     rename = Path.rename
 
     def full(path: Path, target: Path) -> Path:
@@ -205,11 +208,12 @@ async def test_a_fault_half_way_takes_back_what_is_in_its_place(
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", full)
-    code, _, complaint = await init(None, tmp_path, "site", "--daemon", "http://127.0.0.1:1")
-    assert (code, "site: cannot be written" in complaint, names(tmp_path / "site")) == (1, True, [])
+    code, _, complaint = await init(None, tmp_path, *words)
+    assert (code, "site: cannot be written" in complaint, names(tmp_path / "site")) == (1, True, ["daemon.key"])
+    assert own.read_text().strip() == DAEMON_KEY  # the caller's own file
 
     monkeypatch.undo()
-    assert (await init(None, tmp_path, "site", "--daemon", "http://127.0.0.1:1"))[0] == 0
+    assert (await init(None, tmp_path, *words))[0] == 0
 
 
 async def test_the_key_of_a_daemon_that_lies_there_is_not_overwritten(tmp_path: Path) -> None:
