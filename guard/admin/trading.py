@@ -75,9 +75,9 @@ async def set_state(
 
 
 def _warnings(desk: Desk, rule: TradingRule) -> tuple[str, ...]:
-    """A HALT file that stops what is active again, and accounts that the daemon does not list: a slip stops nobody."""
+    """What goes on stopping those who are active again, and accounts that the daemon does not list."""
     if rule.state == "active":
-        return (_STILL_HALTED,) if desk.is_halted else ()
+        return (*((_STILL_HALTED,) if desk.is_halted else ()), *_still_bound(desk, rule))
     if desk.accounts.age_s is None:
         return ()
     return tuple(
@@ -85,6 +85,19 @@ def _warnings(desk: Desk, rule: TradingRule) -> tuple[str, ...]:
         for acc_id in rule.accounts
         if not any(desk.accounts.lists(Account(env, acc_id)) for env in Env)
     )
+
+
+def _still_bound(desk: Desk, rule: TradingRule) -> list[str]:
+    """The wider and narrower states that bind some of whom this one names: it has lifted none of them."""
+    named = (rule.keys, rule.accounts, rule.markets)
+    return [
+        f"still {other.state}{_bound(other)}, by {other.by}: a state ends with active for the very same scope"
+        for other in desk.state.trading.values()
+        if all(
+            not (ours and theirs) or not set(ours).isdisjoint(theirs)
+            for ours, theirs in zip(named, (other.keys, other.accounts, other.markets), strict=True)
+        )
+    ]
 
 
 def _bound(rule: TradingRule) -> str:

@@ -73,6 +73,25 @@ async def test_active_says_that_a_halt_file_still_stops_everybody(tmp_path: Path
         assert (await operate(s.guard, STATE, {"state": "active", "reason": "explained"}))[1]["warnings"] == []
 
 
+async def test_active_says_which_other_states_still_bind_whom_it_names(tmp_path: Path) -> None:
+    """The operator read that trading is active for everyone, and a state of one key went on refusing its orders."""
+    async with stage(tmp_path, *PEOPLE) as s:
+        for scope in ({"keys": ["bot"], "markets": ["US"]}, {"markets": ["HK"]}):
+            await operate(s.guard, STATE, {"state": "locked", "reason": "drill", "scope": scope})
+
+        async def active(**scope: list[str]) -> list[str]:
+            body = {"state": "active", "reason": "explained", "scope": scope}
+            return [word.partition(":")[0] for word in (await operate(s.guard, STATE, body))[1]["warnings"]]
+
+        bot, hk = "still locked for keys bot; markets US, by a person", "still locked for markets HK, by a person"
+        assert await active() == [bot, hk]
+        assert await active(markets=["US"]) == [bot]  # narrower than what it names
+        assert await active(keys=["bot"], markets=["HK"]) == [hk]  # wider
+        assert await active(keys=["other"], markets=["US"]) == []
+        assert await active(markets=["HK"]) == []
+        assert await active() == [bot]
+
+
 async def test_a_halt_file_that_links_to_nowhere_halts(tmp_path: Path) -> None:
     """What lies in the state directory under that name counts, whatever it is."""
     async with stage(tmp_path) as s:
