@@ -118,10 +118,18 @@ def _files(settings: Settings, daemon_keys: Path | None) -> list[ProbeFinding]:
         pass  # told already, with everything else that a start needs
     else:
         found.append(ProbeFinding("ok", f"{settings.keys.file}: {_count(len(keyring.records), 'key')}"))
+        found += _disabled(settings.keys.file, keyring)
         if daemon_keys is not None:
             found.append(_shared(daemon_keys, frozenset(keyring.by_digest)))
             found += _own_scopes(daemon_keys, settings.daemon_key, keyring)
     return [*found, *_policies(settings, keyring), *_state(settings), *_secrets(settings), *_certificate(settings)]
+
+
+def _disabled(file: str, keyring: Keyring) -> list[ProbeFinding]:
+    """The keys that a file brought from the daemon ties to machines: their programs would only ever read 401."""
+    ids = ", ".join(record.id for record in keyring.records if record.is_disabled)
+    why = "disabled by allowed_machines, which the guard cannot verify: take the field away, or the key"
+    return [ProbeFinding("weak", f"{file}: {ids}: {why}")] if ids else []
 
 
 def _policies(settings: Settings, keyring: Keyring | None) -> list[ProbeFinding]:

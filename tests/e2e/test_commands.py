@@ -219,6 +219,13 @@ async def test_check_of_a_broken_settings_file_says_only_that(tmp_path: Path) ->
     assert "guard.toml: not TOML" in done.stdout
 
 
+def _tie_to_a_machine(path: Path) -> None:
+    """As a file that was moved over from the daemon may have it."""
+    document = json.loads(path.read_text())
+    document["keys"][0]["allowed_machines"] = ["0a1b"]
+    path.write_text(json.dumps(document))
+
+
 @pytest.mark.parametrize(
     ("change", "level", "told"),
     [
@@ -231,11 +238,12 @@ async def test_check_of_a_broken_settings_file_says_only_that(tmp_path: Path) ->
         ),
         (lambda folder: (folder / "policies" / "open.toml").unlink(), "weak", "no_policy"),
         (lambda folder: (folder / "keys.json").unlink(), "wrong", "keys.json: there is no such file"),
+        (lambda folder: _tie_to_a_machine(folder / "keys.json"), "weak", "disabled by allowed_machines"),
     ],
-    ids=["journal mode", "halt", "daemon key", "no policies", "no keys"],
+    ids=["journal mode", "halt", "daemon key", "no policies", "no keys", "a key tied to a machine"],
 )
 async def test_check_looks_at_files(tmp_path: Path, change: Any, level: str, told: str) -> None:
-    """Modes, a forgotten HALT, a daemon key that anybody reads, no policy, no keys."""
+    """Modes, a forgotten HALT, a daemon key that anybody reads, no policy, no keys, a key that works nowhere."""
     toml = '[trading]\nenabled = true\n[daemon]\nkey_file = "daemon.key"\n'
     lay_out(tmp_path, toml=toml)
     (tmp_path / "daemon.key").write_text(DAEMON_KEY)
