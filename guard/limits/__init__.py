@@ -28,7 +28,7 @@ from guard.limits.order_ids import (
     owner_of,
     take_order_ids,
 )
-from guard.limits.orders import change_in_flight, end_order, give_up, note_filled, set_targets, unknowns
+from guard.limits.orders import change_in_flight, end_order, give_up, holder_of, note_filled, set_targets, unknowns
 from guard.limits.outside import adopt
 from guard.limits.promoting import SHADOW, promote, shadow_of
 from guard.limits.rates import RateClaims, ratelimit_fields, rates_of
@@ -72,6 +72,7 @@ __all__ = [
     "give_up",
     "graft",
     "has_order_ids",
+    "holder_of",
     "in_short",
     "is_known_order",
     "key_rule",

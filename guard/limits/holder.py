@@ -79,6 +79,11 @@ class Amounts(Struct, frozen=True, gc=False):
         return figures[0] if type(figures) is tuple else _amounts_in(figures)
 
     @property
+    def by_cell(self) -> dict[str, int]:
+        """The same, by their cells."""
+        return dict(zip(self.cells, self.amounts, strict=True))
+
+    @property
     def worth(self) -> Worth | None:
         """What they were valued at."""
         if isinstance(self.figures, tuple):

@@ -113,6 +113,11 @@ def unknowns(state: State) -> tuple[Step, ...]:
     return tuple(step for step in state.steps.values() if step.status == "unknown")
 
 
+def holder_of(state: State, step: Step) -> Holder | None:
+    """The live order that the step opens, changes or cancels."""
+    return state.holders.get(step.holder or step.of or "")
+
+
 def change_in_flight(state: State, holder_id: str) -> Literal["none", "in_flight", "unknown"]:
     """Whether a step of this order is open. Only one may be: with two, a refusal would not know what to go back to."""
     holder = state.holders.get(holder_id)

@@ -91,7 +91,7 @@ class Counterfactual:
         if holder is None or holder.status == "done":
             return
         note_fills(self.state, record)
-        held = dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
+        held = holder.holds.by_cell
         # Where both worlds count on one cell, what happened is on record; the rest is worked out as it was then.
         shared = set() if real is None else set(real.holds.cells)
         if shared.issuperset(held) or record.filled_qty is None:
@@ -117,7 +117,7 @@ class Counterfactual:
     def _learn_late(self, record: Order, wall: datetime) -> None:
         """A fill that was shown after the order's end; worked out as it was then where the record has another cell."""
         holder, real = self.state.ended[record.decision], self.real.ended.get(record.decision)
-        held = dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
+        held = holder.holds.by_cell
         progress = replace(_progress(holder, record, wall), is_over=True)
         found = targets(wholes(holder), held, progress, market=holder.market)
         shared = set() if real is None else {cell for basis in real.bases for cell in basis.cells}

@@ -11,7 +11,7 @@ from msgspec import Struct
 from guard.errors import JournalFault
 from guard.intent import order_of
 from guard.journal import Reconciled, reason_given
-from guard.limits import NOBODY, Holder, State, find_order
+from guard.limits import NOBODY, Holder, State, find_order, holder_of
 from guard.terms import Principal, Verdict
 from guard.tracking.apply import PERSON, reconciled
 from guard.walk.desk import Desk
@@ -103,7 +103,7 @@ def _is_anothers(state: State, decision: str, name: str) -> str | None:
     Nobody's may be the accepted order itself, which no list shows by the id that its answer told.
     """
     step = state.steps.get(decision)
-    holder = state.holders.get(decision if step is None else step.holder or step.of or "")
+    holder = state.holders.get(decision) if step is None else holder_of(state, step)
     if holder is None:
         return None
     ids = state.ids.get(holder.account)

@@ -100,7 +100,7 @@ class Late:
 
     def _charge(self, holder: Holder, row: OrderRow) -> None:
         """Charges what the row shows as filled, if that is more than is known or costs more than was charged."""
-        clock, held = self._scribe.desk.clock, dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
+        clock, held = self._scribe.desk.clock, holder.holds.by_cell
         fills, known = fills_of(holder, row), holder.fills
         if not fills.qty:
             return

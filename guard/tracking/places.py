@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from guard.limits import About, Holder, State, Step
+from guard.limits import About, Holder, State, Step, holder_of
 from guard.terms import Account, Op
 from guard.tracking.slices import in_slices
 from guard.upstream.orderlist import OrderRow
@@ -86,7 +86,7 @@ class Places:
         return found
 
     def _of_step(self, state: State, step: Step) -> Place | None:
-        holder = state.holders.get(step.holder or step.of or "")
+        holder = holder_of(state, step)
         if holder is not None:
             return self.of(holder)
         return None if step.account is None or not step.order else self._place(step.account, step.order)

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from guard.errors import JournalFault
-from guard.limits import Holder, Step, unknowns
+from guard.limits import Holder, Step, holder_of, unknowns
 from guard.terms import Account, Missing, stamp_of
 from guard.tracking.doubts import Doubts
 from guard.tracking.late import Late
@@ -75,7 +75,7 @@ class Reconciler:
         """The daemon pushed a trade event for this account id. Asks nothing if no order there is live or just ended."""
         state = self._desk.state
         live = {account for account, ids in state.ids.items() if ids.live or ids.live_ex}
-        doubted = (state.holders.get(step.holder or step.of or "") for step in unknowns(state))
+        doubted = (holder_of(state, step) for step in unknowns(state))
         doubted_at = {holder.account for holder in doubted if holder is not None}
         for account in live | doubted_at | self._late.heard(acc_id):
             if account.acc_id == acc_id:
@@ -272,7 +272,7 @@ class Reconciler:
         stamps = {row.remark for row in asked.today}
         is_missing = any(name not in shown for name in asked.names)
         return is_missing or any(
-            stamp_of(name) not in stamps and not _is_listed(state.holders.get(step.holder or step.of or ""), shown)
+            stamp_of(name) not in stamps and not _is_listed(holder_of(state, step), shown)
             for name, step in asked.doubts.items()
         )
 

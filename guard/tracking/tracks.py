@@ -164,7 +164,7 @@ class Tracks:
     def _follow(self, holder: Holder, row: OrderRow, *, at: datetime, is_resting: bool) -> None:
         desk, fills = self._scribe.desk, fills_of(holder, row)
         progress = progress_of(holder, row, fills, at=at, is_over=row.status.is_over, is_resting=is_resting)
-        held = dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
+        held = holder.holds.by_cell
         amounts = targets(wholes(holder), held, progress, market=holder.market)
         known = desk.recent.get(holder.id)
         is_told = known is not None and (known.status, known.filled_qty) == (row.status.word, _text(fills.qty))
@@ -174,7 +174,7 @@ class Tracks:
 
     def hold_more(self, holder: Holder, row: OrderRow) -> None:
         """A change of it is in doubt, and the row shows other terms than it may have: it holds what these may cost."""
-        clock, held = self._scribe.desk.clock, dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
+        clock, held = self._scribe.desk.clock, holder.holds.by_cell
         at = filled_at(clock, holder, row, listed_us=self._listed.get(holder.id))
         fills = fills_of(holder, row)
         progress = progress_of(holder, row, fills, at=at, is_over=False)
@@ -186,7 +186,7 @@ class Tracks:
     def _vanish(self, holder: Holder) -> None:
         """It was listed and is in neither list now: it no longer works. What it may have spent stays spent."""
         _log.warning("order_vanished", decision=holder.id, order_id_ex=holder.order_id_ex)
-        clock, held = self._scribe.desk.clock, dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
+        clock, held = self._scribe.desk.clock, holder.holds.by_cell
         amounts = vanished(held, market=holder.market, at=clock.wall())
         self._scribe.learn(
             Order(decision=holder.id, t=clock.t_us(), status=VANISHED, source=SOURCE, ended=True, targets=amounts)
@@ -258,7 +258,7 @@ def _text(number: Decimal) -> str:
 
 def _rests(holder: Holder) -> bool:
     """It holds what an order holds that rests: earlier lists, before a start perhaps, have shown it so for a while."""
-    held = dict(zip(holder.holds.cells, holder.holds.amounts, strict=True))
+    held = holder.holds.by_cell
     exits = [cell for cell in wholes(holder) if cell.partition("/")[0] in BY_QUANTITY]
     return bool(exits) and not any(held.get(cell) for cell in exits)
 
