@@ -51,6 +51,9 @@ MARKETS: Final = tuple(_TABLE)
 FUTURES: Final = tuple(word for word in MARKETS if word.startswith("FUTURES_"))
 """What the policy word FUTURES stands for."""
 
+MARKET_WORDS: Final = (*MARKETS, "FUTURES")
+"""What a key, a policy or a trading state may be narrowed to."""
+
 ZONE_OF: Final[Mapping[str, str]] = MappingProxyType({word: row.zone for word, row in _TABLE.items()})
 """The market's own IANA zone: trading hours and days are in it."""
 

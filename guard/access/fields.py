@@ -13,10 +13,9 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from guard.access.scopes import SCOPES
-from guard.markets import MARKETS, PREFIXES, split_symbol, whole_code
+from guard.markets import MARKET_WORDS, PREFIXES, split_symbol, whole_code
 from guard.terms import LEDGER_MAX, LEDGER_UNIT
 
-MARKET_WORDS: Final = (*MARKETS, "FUTURES")
 SIDES: Final = ("BUY", "SELL", "SELL_SHORT", "BUY_BACK")
 NOTE_CHARS_MAX: Final = 1000
 OWNER_CHARS_MAX: Final = 128

@@ -11,12 +11,11 @@ from guard.admin.stopping import cancel_scope
 from guard.errors import JournalFault
 from guard.journal import StateRecord, StateScope, reason_given
 from guard.limits import NOBODY, TradingRule, set_trading
-from guard.markets import FUTURES, MARKETS
+from guard.markets import FUTURES, MARKET_WORDS
 from guard.terms import Account, Env, Principal
 from guard.walk.cancelling import Cancelling
 from guard.walk.desk import Desk
 
-_MARKETS: Final = (*MARKETS, "FUTURES")  # a policy's words, FUTURES for all four markets of them
 _STILL_HALTED: Final = "a HALT file lies in the state directory and stops new orders and changes until it is removed"
 _log = structlog.get_logger("guard.admin")
 
@@ -157,7 +156,9 @@ def _errors(body: StateBody, unknown: Container[str]) -> list[str]:
         if body.state != "active" and name in unknown
     ]
     errors += [
-        f"scope.markets: {m!r} is no market; known: {', '.join(_MARKETS)}" for m in scope.markets if m not in _MARKETS
+        f"scope.markets: {m!r} is no market; known: {', '.join(MARKET_WORDS)}"
+        for m in scope.markets
+        if m not in MARKET_WORDS
     ]
     if body.cancel_working and body.state == "active":
         errors.append("cancel_working: only with a state that stops new orders; active lets them through again")
