@@ -15,7 +15,7 @@ import jiter
 from msgspec import Struct
 
 from guard.markets import PREFIX_OF_QOT
-from guard.terms import told_in_seconds
+from guard.terms import REFUSING_RET_TYPES, told_in_seconds
 
 DIGITS_MAX: Final = 20
 EXPONENT_MIN: Final = -20
@@ -26,7 +26,6 @@ _T = TypeVar("_T")
 _CODE: Final = re.compile(r"[!-~]{1,32}")
 _OK: Final = 200
 _NO: Final = frozenset({400, 403, 404, 422})  # 403: the guard's own key may not ask for it
-_REFUSED: Final = frozenset({-1, -500})
 _UNKNOWN: Final = re.compile(
     r"unknown|not (?:found|exist|listed)|no such(?!.*(?:right|permission))|invalid (?:stock|security|code)|未知|不存在",
     re.IGNORECASE,
@@ -73,7 +72,7 @@ def opened(status: int, body: bytes) -> dict[str, Any] | Declined | Silence:
     if not isinstance(envelope, dict):
         return Silence("an answer that cannot be read")
     ret_type, s2c = whole(envelope.get("ret_type")), envelope.get("s2c")
-    if ret_type in _REFUSED:
+    if ret_type in REFUSING_RET_TYPES:
         return Declined(sentence(envelope.get("ret_msg")))
     if ret_type != 0 or not isinstance(s2c, dict):
         return Silence("an answer without a result")

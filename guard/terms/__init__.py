@@ -19,7 +19,17 @@ from guard.terms.claims import (
     Taken,
     Valuation,
 )
-from guard.terms.daemon import TRACEPARENT, Answer, Daemon, Failure, OrderNames, Outbound, Outcome, Verdict
+from guard.terms.daemon import (
+    REFUSING_RET_TYPES,
+    TRACEPARENT,
+    Answer,
+    Daemon,
+    Failure,
+    OrderNames,
+    Outbound,
+    Outcome,
+    Verdict,
+)
 from guard.terms.edge import Call, Presented, Reply
 from guard.terms.endpoints import TRADE_EFFECTS, AccountAt, Bucket, Effect, Endpoint, RecordMode
 from guard.terms.ids import CROCKFORD, DECISION_PATTERN, STAMP, made_at, stamp_of
@@ -66,6 +76,7 @@ __all__ = [
     "LEDGER_UNIT",
     "NOT_ASKED",
     "PRICELESS",
+    "REFUSING_RET_TYPES",
     "STAMP",
     "TRACEPARENT",
     "TRADE_EFFECTS",

@@ -13,6 +13,10 @@ TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]
 """The one shape in which a caller's trace (W3C Trace Context) goes on to the daemon; any other is dropped."""
 
 
+REFUSING_RET_TYPES: Final = frozenset({-1, -500})
+"""`ret_type` of the answers by which the daemon says no: failed, invalid. Any other but 0 leaves open what was done."""
+
+
 class Verdict(StrEnum):
     """What became of a trade."""
 

@@ -14,6 +14,6 @@ for operators; `circuited` puts a daemon in memory behind circuits.
 from guard.upstream.circuit import Circuits
 from guard.upstream.circuited import CircuitedDaemon
 from guard.upstream.client import Client, Link
-from guard.upstream.verdict import outcome_of, redact
+from guard.upstream.verdict import is_refusal, outcome_of, redact
 
-__all__ = ["CircuitedDaemon", "Circuits", "Client", "Link", "outcome_of", "redact"]
+__all__ = ["CircuitedDaemon", "Circuits", "Client", "Link", "is_refusal", "outcome_of", "redact"]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import jiter
 
-from guard.terms import Answer, Effect, Failure, Outcome, Verdict
+from guard.terms import REFUSING_RET_TYPES, Answer, Effect, Failure, Outcome, Verdict
 
 BODY_BYTES_MAX: Final = 2**20  # a trade's answer is a few hundred bytes; a longer one is read by nobody
 MESSAGE_CHARS_MAX: Final = 200
@@ -23,7 +23,6 @@ _LOOK_AHEAD: Final = 64  # what stands after the cut decides whether digits befo
 # Looked up once: a member of an enumeration takes four times as long as a name of the module.
 _NEW: Final = Effect.ORDER_NEW
 _ACCEPTED, _REFUSED, _UNKNOWN = Verdict.ACCEPTED, Verdict.REFUSED, Verdict.UNKNOWN
-_REFUSING_TYPES: Final = frozenset({-1, -500})
 _UNDECIDED_4XX: Final = frozenset({408, 409})
 
 _LONG_NUMBER: Final = re.compile(r"\d{8,}|\d{4}(?:[ -]\d{4})+")
@@ -92,12 +91,16 @@ def _doubt(status: int, ret_type: int | None) -> str:
 
 
 def _verdict(status: int, ret_type: int | None, *, is_named: bool) -> Verdict:
+    if ret_type == 0 and 200 <= status <= 299:  # noqa: PLR2004 - the class of successes
+        return _ACCEPTED if is_named else _UNKNOWN
+    return _REFUSED if is_refusal(status, ret_type) else _UNKNOWN
+
+
+def is_refusal(status: int, ret_type: int | None) -> bool:
+    """By this answer the daemon has certainly not done what it was asked."""
     if 200 <= status <= 299:  # noqa: PLR2004 - the class of successes
-        if ret_type == 0:
-            return _ACCEPTED if is_named else _UNKNOWN
-        return _REFUSED if ret_type in _REFUSING_TYPES else _UNKNOWN
-    is_refused = 400 <= status <= 499 and status not in _UNDECIDED_4XX  # noqa: PLR2004 - the class of client errors
-    return _REFUSED if is_refused else _UNKNOWN
+        return ret_type in REFUSING_RET_TYPES
+    return 400 <= status <= 499 and status not in _UNDECIDED_4XX  # noqa: PLR2004 - the class of client errors
 
 
 def outcome_of(effect: Effect, result: Answer | Failure, *, known_ids: Container[str]) -> Outcome:

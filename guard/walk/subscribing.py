@@ -18,6 +18,7 @@ from guard.access import push_acc_ids
 from guard.codes import Code
 from guard.intent import encode
 from guard.terms import AccPush, Answer, Failure, Intent, Outbound, Reason, Subscribe
+from guard.upstream import is_refusal
 from guard.walk.desk import Desk
 from guard.walk.gather import listed
 from guard.walk.subscriptions import LINES_MAX, PUSH, DataLine, calls, lines_of
@@ -37,8 +38,6 @@ _PATHS: Final = {
 }
 DONE: Final = Answer(200, "application/json", b'{"ret_type":0,"ret_msg":null,"err_code":null,"s2c":{}}')
 _OK: Final = range(200, 300)
-_SAYS_NO: Final = frozenset({*range(400, 500)} - {408, 409})
-_REFUSED: Final = frozenset({-1, -500})  # any other answer but a yes leaves open what was done, as of a trade
 
 Ask = Callable[[Subscribe | AccPush], Awaitable[Answer | Failure]]
 
@@ -167,7 +166,7 @@ def says_no(result: Answer | Failure) -> bool:
     """The daemon has certainly not done it. An answer that is neither a yes nor a no leaves that open."""
     if isinstance(result, Failure):
         return not result.is_sent
-    return result.status in _SAYS_NO or (result.status in _OK and _ret_type(result.body) in _REFUSED)
+    return is_refusal(result.status, _ret_type(result.body))
 
 
 def _ret_type(body: bytes) -> int | None:
