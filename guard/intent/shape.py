@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from guard.codes import Code
 from guard.intent.names import Names
-from guard.intent.strict import SCALARS, Members, is_array, is_object, masked
-from guard.terms import Reason, Refusal, in_order, refuse
+from guard.intent.strict import SCALARS, Members, is_array, is_object
+from guard.terms import Reason, Refusal, in_order, refuse, without_digests
 
 WRAPPER: Final = "c2s"
 # Objects and nothing else; a header in a list would name an account that nobody saw. A security may be a string too.
@@ -124,7 +124,7 @@ def _check_inside(name: str, value: object, known: Mapping[str, str] | None, *, 
 
 
 def _shown(name: str) -> str:
-    name = masked(name)
+    name = without_digests(name)
     cut = name if len(name) <= _NAME_CHARACTERS_MAX else f"{name[:_NAME_CHARACTERS_MAX]}…"
     return ascii(cut)
 

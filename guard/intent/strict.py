@@ -5,14 +5,13 @@ refused: repeated names (also spelled with escapes), lone surrogates, a byte ord
 with a fraction or exponent become `Decimal`, unbounded as yet: `fields` bounds them before any arithmetic.
 """
 
-import re
 from decimal import Decimal
 from typing import Final, TypeGuard
 
 import jiter
 
 from guard.codes import Code
-from guard.terms import Refusal, refuse
+from guard.terms import Refusal, refuse, without_digests
 
 BODY_BYTES_MAX: Final = 65_536
 DEPTH_MAX: Final = 16
@@ -21,7 +20,6 @@ PARTS_MAX: Final = 4096
 _SHOWN_CHARACTERS_MAX: Final = 80
 _BEYOND_READING: Final = ('Internal error: "InvalidOperation', "number out of range")
 """How the parser's words begin of a number with more than 18 digits in its exponent, or more than 4,300 in all."""
-_DIGEST: Final = re.compile(r"[0-9A-Fa-f]{16,}", re.ASCII)
 
 SCALARS: Final = frozenset({str, int, bool, Decimal})
 """The types of values that have no members."""
@@ -48,11 +46,6 @@ def load(body: bytes) -> Members | Refusal:
     return value
 
 
-def masked(text: str) -> str:
-    """The text without long runs of hex digits: a password's digest or a key in the place of a name is no name."""
-    return _DIGEST.sub("...", text)
-
-
 def is_object(value: object) -> TypeGuard[Members]:
     """A JSON object."""
     return type(value) is dict
@@ -76,7 +69,7 @@ def _not_json(body: bytes, why: str) -> Refusal:
     if why.startswith(_BEYOND_READING):
         return refuse(Code.BAD_NUMBER, "the body holds a number that no field could take")
     code = Code.DUPLICATE_KEY if why.startswith("Detected duplicate key") else Code.BAD_JSON
-    why = masked(why)
+    why = without_digests(why)
     short = why if len(why) <= _SHOWN_CHARACTERS_MAX else f"{why[:_SHOWN_CHARACTERS_MAX]}…"
     return refuse(code, f"the body is not strict JSON: {short}")
 

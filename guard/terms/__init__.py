@@ -52,7 +52,7 @@ from guard.terms.intents import (
     TimeInForce,
     Unlock,
 )
-from guard.terms.masking import masked
+from guard.terms.masking import masked, without_digests
 from guard.terms.moments import EPOCH, told_in_seconds, us_of, utc, zone_of
 from guard.terms.refusals import Reason, Refusal, dated, in_order, is_retryable, refuse
 from guard.terms.world import (
@@ -146,5 +146,6 @@ __all__ = [
     "told_in_seconds",
     "us_of",
     "utc",
+    "without_digests",
     "zone_of",
 ]

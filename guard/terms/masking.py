@@ -14,6 +14,7 @@ SECRET_CHARS_MIN: Final = 32
 _SECRET: Final = re.compile(
     r"[0-9A-Fa-f]{32,}+|(?:[A-Za-z0-9_-]{40,}+|eyJ[A-Za-z0-9_-]{8,}+)(?:\.[A-Za-z0-9_-]++)*+", re.ASCII
 )
+_DIGITS: Final = re.compile(r"[0-9A-Fa-f]{16,}", re.ASCII)
 
 
 def masked(text: str) -> str:
@@ -21,3 +22,8 @@ def masked(text: str) -> str:
     if "eyJ" not in text and max(map(len, text.split()), default=0) < SECRET_CHARS_MIN:
         return text
     return _SECRET.sub(MASK, text)
+
+
+def without_digests(text: str) -> str:
+    """A name or a path without long runs of hex digits, of which no name has any: a key's, or a password's digest."""
+    return _DIGITS.sub("...", text)

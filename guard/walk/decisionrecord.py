@@ -5,7 +5,6 @@ and masked where it looks like a secret.
 """
 
 import hashlib
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -15,12 +14,11 @@ from msgspec.structs import replace
 
 from guard.journal import ABSENT, Decision, plain, seen_of
 from guard.policy import Maker
-from guard.terms import TRADE_EFFECTS, Claim, Effect, Reason, Refusal, Valuation, masked
+from guard.terms import TRADE_EFFECTS, Claim, Effect, Reason, Refusal, Valuation, masked, without_digests
 from guard.walk.visit import Situation, Visit
 
 INTENT_BYTES_MAX: Final = 256
 AGENTS_MAX: Final = 64  # User-Agent headers whose cleaned form is cached
-_DIGEST: Final = re.compile(r"[0-9A-Fa-f]{16,}", re.ASCII)
 _TOLD: Final = frozenset({"guard-intent", "idempotency-key", "x-request-id"})
 _NEW: Final = Effect.ORDER_NEW  # asked of every trade
 
@@ -106,7 +104,7 @@ def _said(head: Mapping[str, str]) -> dict[str, Any]:
 
 def _unknown_path(path: str) -> str:
     """The path as asked for, without what may be a key or a digest that somebody put there."""
-    return plain(masked(_DIGEST.sub("...", path)), chars_max=100)
+    return plain(masked(without_digests(path)), chars_max=100)
 
 
 def _intent(text: str | None) -> str | None:
