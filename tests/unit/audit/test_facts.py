@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from guard.audit.controls import CONTROLS, findings
-from guard.audit.events import outcomes, policies
+from guard.audit.events import gaps, outcomes, policies
 from guard.audit.facts import LISTED_MAX, Facts, decimal, named
 from guard.audit.sections import limits, refused
 from guard.journal import Line, read_lines
@@ -126,6 +126,16 @@ def test_what_was_accepted_of_orders_is_told_without_cancels() -> None:
     facts.take(RecordReader().read(json.dumps(line | {"prev": "0" * 64}).encode() + b"\n" for line in lines))
 
     assert (facts.effects["order_new_allow"], facts.outcomes["accepted"], facts.order_outcomes["accepted"]) == (1, 2, 1)
+
+
+def test_orders_are_drawn_apart_from_all_other_requests() -> None:
+    """A day of ten thousand reads and three orders is no day of ten thousand orders."""
+    facts = Facts()
+    for effect, outcome, count in (("order_new", "allow", 2), ("order_change", "refuse", 1), ("read", "allow", 5)):
+        for _ in range(count):
+            facts.decision("2026-11-02T09:00:00", {"effect": effect, "outcome": outcome, "key": "bot"})
+
+    assert facts.hours == {"2026-11-02T09": Counter(order_allow=2, order_refuse=1, other_allow=5)}
 
 
 def test_a_limit_is_shown_in_its_own_measure() -> None:
@@ -279,6 +289,22 @@ def test_what_is_counted_is_counted_beyond_what_is_listed() -> None:
     assert "The clock of the host stepped 1 time" in told
 
 
+def test_starts_and_stops_are_told_so_that_a_crash_is_seen() -> None:
+    """Each start with what it ran without, each stop with its reason; two starts in a row are a crash."""
+    rows: list[tuple[str, dict[str, Any]]] = [
+        ("start", {"version": "0.1.0", "weakened": ["ops open"]}),
+        ("start", {"version": "0.1.1"}),
+        ("stop", {"reason": "SIGTERM", "unfinished": ["01U"]}),
+    ]
+    facts = Facts()
+    facts.take(FoundRecord(Line(seq, TS, kind, "", b""), row) for seq, (kind, row) in enumerate(rows, 1))
+    page = str(gaps(facts))
+
+    assert [one["what"] for one in facts.runs.shown] == ["start", "start", "stop"]
+    for words in ("0.1.0", "ops open", "0.1.1", "SIGTERM", "01U"):
+        assert words in page, words
+
+
 def test_a_person_who_settled_a_doubt_is_told_with_the_key() -> None:
     """The caller's key stands beside its order; records of earlier versions name no other."""
     doubt = {"decision": "01U", "verdict": "unknown", "key": "bot", "message": "reset"}
@@ -292,6 +318,39 @@ def test_a_person_who_settled_a_doubt_is_told_with_the_key() -> None:
             ]
         )
         assert told in str(outcomes(facts))
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"verdict": "refused", "source": "order list"},
+        {"verdict": "accepted", "source": "order list", "order_id_ex": "78"},
+        {"verdict": "refused", "source": "person", "by": "Ada", "reason": "asked"},
+    ],
+)
+def test_a_doubt_that_is_settled_is_told_once_with_its_own_cause(end: dict[str, str]) -> None:
+    """Whoever settles it: what went wrong stays what it was, and one order in doubt is one."""
+    doubt = {"decision": "01U", "verdict": "unknown", "key": "bot", "message": "reset"}
+    facts = Facts()
+    facts.take(
+        [
+            FoundRecord(Line(1, TS, "outcome", "", b""), doubt),
+            FoundRecord(Line(2, TS, "reconciled", "", b""), {"decision": "01U", "key": "bot", **end}),
+        ]
+    )
+
+    assert facts.doubts_total == 1
+    (told,) = facts.doubts.values()
+    assert (told.why, told.verdict, told.settled) == ("reset", end["verdict"], TS)
+
+
+@pytest.mark.parametrize("verdict", ["accepted", "refused"])
+def test_what_lists_settled_of_an_earlier_doubt_is_no_persons_word(verdict: str) -> None:
+    """The doubt counts with the time in which it arose; its end alone does not make another."""
+    facts, end = Facts(), {"decision": "01U", "key": "bot", "verdict": verdict, "order_id_ex": "78"}
+    facts.take([FoundRecord(Line(9, TS, "reconciled", "", b""), {**end, "source": "order list"})])
+
+    assert (facts.doubts_total, facts.doubts) == (0, {})
 
 
 def test_an_accepted_order_that_a_person_gave_up_is_told_beside_the_doubts() -> None:
