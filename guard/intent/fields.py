@@ -10,6 +10,7 @@ from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 from typing import Final, TypeVar
 
 from guard.codes import Code
+from guard.intent.names import ALIASES
 from guard.intent.strict import is_array
 from guard.terms import Reason, Refusal, in_order
 
@@ -79,7 +80,8 @@ class Fields:
         """The fields must be there; `missing_field` otherwise."""
         for path in paths:
             if path not in self._values:
-                self.note(Code.MISSING_FIELD, f"{_short(path)} is missing")
+                also = f" (or {ALIASES[path]})" if path in ALIASES else ""
+                self.note(Code.MISSING_FIELD, f"{_short(path)}{also} is missing")
 
     def number(self, path: str, *, decimals: int = DECIMALS_MAX) -> Decimal | None:
         """A JSON number below 10¹⁵ with at most 15 significant digits and `decimals` decimals, in its shortest form."""

@@ -187,3 +187,10 @@ def _names(fields: list[str]) -> Names:
 
 NAMES: Final[Mapping[str, Names]] = {path: _names(fields) for path, fields in _entries(_BODIES).items()}
 """The names of every endpoint that takes a body, by path."""
+ALIASES: Final[Mapping[str, str]] = {
+    path: name
+    for names in NAMES.values()
+    for name, path in reversed(names.flat.items())
+    if name != path.rpartition(".")[2]
+}
+"""By a field's path its first other spelling: the one that flat bodies are mostly written with."""

@@ -73,6 +73,13 @@ def test_a_type_with_a_limit_price_needs_one(kind: OrderType) -> None:
     assert order_codes(**_for(kind) | {"price": None}) == ["missing_field"]
 
 
+def test_what_is_missing_is_named_as_the_caller_may_have_written_it() -> None:
+    """A flat body says `market`; told of trd_market alone, its author looked for a field that is not in the example."""
+    told = why("/api/order", {})
+    for words in ("trd_market (or market)", "trd_side (or side)", "code (or symbol)", "qty (or quantity)", "acc_id"):
+        assert f"{words} is missing" in told
+
+
 @pytest.mark.parametrize("kind", sorted(TRIGGERED))
 def test_a_triggered_type_needs_its_trigger(kind: OrderType) -> None:
     """Stops and touched types have an aux_price."""
