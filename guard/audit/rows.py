@@ -123,6 +123,8 @@ def _order(members: Members) -> str:
     done = f"{filled} filled" + (f" for {worth}" if worth else "") if filled else ""
     ended = "nothing more can be filled" if members.get("ended") is True else ""
     source = f"seen in {_text(members, 'source')}" if members.get("source") else ""
+    if members.get("status") == "vanished":
+        source = "no longer in the daemon's lists"
     return ", ".join(part for part in (placed, done, ended, source) if part)
 
 

@@ -143,6 +143,11 @@ def test_an_outcome_is_not_taken_for_a_status_of_http() -> None:
             {"status": "filled_all", "filled_qty": "9", "filled_value": "90", "ended": True, "source": "push"},
             "filled_all|9 filled for 90, nothing more can be filled, seen in push",
         ),
+        (
+            "order",
+            {"status": "vanished", "ended": True, "source": "orders"},
+            "vanished|nothing more can be filled, no longer in the daemon's lists",
+        ),
         ("order", {"status": "submitted", "owner": "manual"}, "submitted|placed elsewhere (manual)"),
         ("decision", {"effect": "order_change", "order": ORDER, "outcome": "allow"}, "allow|change 100 at 300.5"),
         ("decision", {"effect": "order_cancel", "order": {"c2s": {"price": 0}}}, "|cancel"),
