@@ -12,8 +12,7 @@ from rich.console import Console, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 
-WIDTH: Final = 200  # columns where the output is no terminal
-_UNBOUND: Final = 100_000  # columns, to ask how wide a table would like to be
+WIDTH: Final = 100_000  # columns where the output is no terminal: as many as any table would like to have
 _FOLDED_MIN: Final = 24  # columns in which text is still read when it is folded
 
 
@@ -21,7 +20,7 @@ def of_tables() -> Console:
     """Standard output; a file or a pipe gets whole words, not what fits the window of whoever started it."""
     found = Console(soft_wrap=True, highlight=False)
     if not sys.stdout.isatty():
-        found.width = max(found.width, WIDTH)
+        found.width = WIDTH
     return found
 
 
@@ -60,4 +59,4 @@ def show(table: Table, console: Console | None = None) -> None:
 
 
 def _width(console: Console, what: RenderableType) -> int:
-    return Measurement.get(console, console.options.update(width=_UNBOUND), what).maximum
+    return Measurement.get(console, console.options.update(width=WIDTH), what).maximum

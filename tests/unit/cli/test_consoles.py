@@ -52,6 +52,16 @@ def test_a_file_gets_the_table() -> None:
     assert printed(WIDTH, is_terminal=False).splitlines()[0].split() == ["id", "expires", "message"]
 
 
+def test_a_pipe_gets_a_line_a_row_however_long_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """A message of 300 characters was folded at column 200, and `grep` found half of it."""
+    table = Table("id", "message", box=None, pad_edge=False)
+    table.add_row("a", "word " * 60 + "end")
+    show(table)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert (len(lines), lines[1].endswith("word end")) == (2, True)
+
+
 def test_a_terminal_is_shown_no_empty_column() -> None:
     """One that holds nothing in any row would make every row a block."""
     out = io.StringIO()
