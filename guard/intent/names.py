@@ -190,7 +190,7 @@ NAMES: Final[Mapping[str, Names]] = {path: _names(fields) for path, fields in _e
 ALIASES: Final[Mapping[str, str]] = {
     path: name
     for names in NAMES.values()
-    for name, path in reversed(names.flat.items())
+    for name, path in reversed(list(names.flat.items()))
     if name != path.rpartition(".")[2]
 }
 """By a field's path its first other spelling: the one that flat bodies are mostly written with."""
