@@ -5,10 +5,10 @@ In: claims that rules made, outcomes, targets learned from the daemon, an operat
 is a pure fold over records: no read changes it, and it knows no rule.
 
 `state` is the data. `look` asks whether there is room, `ledger` reserves and settles, `orders`, `outside` and `ended`
-take in what is learned later. Below: `claims` (checked), `sums` and `days` (amounts), `windows` and `rates`, `slots`,
-`order_ids`, `currencies`, `trading`, `sweep` (forgets). `holder`, `shared` and `bodies` keep 100,000 live orders small.
-`snapshot` writes the state down; `grafting`, `promoting` and `staging` bring in counters that a change needs and nobody
-kept.
+take in what is learned later. Below: `claims` (checked), `sums`, `days` and `rising` (amounts), `windows` and `rates`,
+`slots`, `order_ids`, `currencies`, `trading`, `sweep` (forgets). `holder`, `shared` and `bodies` keep 100,000 live
+orders small. `snapshot` writes the state down; `grafting`, `promoting` and `staging` bring in counters that a change
+needs and nobody kept.
 """
 
 from guard.limits.currencies import note_currency
@@ -32,6 +32,7 @@ from guard.limits.orders import change_in_flight, end_order, give_up, holder_of,
 from guard.limits.outside import adopt
 from guard.limits.promoting import SHADOW, promote, shadow_of
 from guard.limits.rates import RateClaims, ratelimit_fields, rates_of
+from guard.limits.rising import rising
 from guard.limits.shared import in_short
 from guard.limits.slots import find_slot, slot_bound_reached
 from guard.limits.snapshot import Part, restore, snapshot
@@ -92,6 +93,7 @@ __all__ = [
     "rates_of",
     "reserve",
     "restore",
+    "rising",
     "set_targets",
     "set_trading",
     "settle",

@@ -151,6 +151,13 @@ class Touched(Struct):
     cells: set[str] = field(default_factory=set)
 
 
+class Rise(Struct):
+    """What has come onto a cell since somebody began to watch it; see `rising`."""
+
+    watchers: int = 0
+    amount: int = 0
+
+
 class State(Struct):
     """The fold over the record. `sums[cell]` is always `spent[cell]` plus what all holders hold there.
 
@@ -158,7 +165,8 @@ class State(Struct):
     orders, oldest first, each with what it spent. `due`: when to look whether the log or slot of a cell can be
     forgotten, and `turns` a heap of these times; they save memory and never change an answer. `currencies`: symbols
     that the daemon has shown in another currency than their market's, oldest first. `kept`: how many slots each key
-    has. `touched`: what has changed since somebody began to listen; None: nobody listens.
+    has. `touched`: what has changed since somebody began to listen; None: nobody listens. `rising`: cells that somebody
+    watches at the moment.
     """
 
     at_us: int = 0
@@ -177,6 +185,7 @@ class State(Struct):
     turns: list[int] = field(default_factory=list)
     currencies: dict[str, str] = field(default_factory=dict)
     touched: Touched | None = None
+    rising: dict[str, Rise] = field(default_factory=dict)
 
 
 def touch(state: State, holder_id: str | None, cells: Iterable[str] = ()) -> None:

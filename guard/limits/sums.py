@@ -50,6 +50,15 @@ def take(state: State, holds: Amounts) -> None:
     sums = state.sums
     for cell, amount in zip(holds.cells, holds.amounts, strict=True):
         sums[cell] = sums.get(cell, 0) + amount
+    if state.rising:
+        for cell, amount in zip(holds.cells, holds.amounts, strict=True):
+            _note_rise(state, cell, amount)
+
+
+def _note_rise(state: State, cell: str, amount: int) -> None:
+    rise = state.rising.get(cell)
+    if rise is not None:
+        rise.amount += amount
 
 
 def rebase(holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None) -> None:
@@ -74,6 +83,8 @@ def put(state: State, holder: Holder, cell: str, *, amount: int, kind: ClaimKind
     if amount == earlier:
         return
     move(state.sums, cell, amount - earlier)
+    if state.rising and amount > earlier:
+        _note_rise(state, cell, amount - earlier)
     if at is None:
         cells, held, kinds = (*cells, intern(cell)), (*held, amount), kinds + kind[0]
     elif amount:

@@ -228,10 +228,12 @@ def _exits(visit: Visit, situation: Situation) -> Claim | None:
     return exits_claim(order, account)
 
 
-def working_exits(desk: Desk, visit: Visit, situation: Situation) -> int:
-    """What other working orders of this side will take off the position, in ledger units."""
+def working_exits(desk: Desk, visit: Visit, situation: Situation) -> tuple[str, int]:
+    """The counter of exits on this side, and what other working orders will take off the position, in ledger units."""
     exits = _exits(visit, situation)
-    return 0 if exits is None else used_by_others(desk.state, exits.counter, holder=changed_by(visit, situation))
+    if exits is None:
+        return "", 0
+    return exits.counter, used_by_others(desk.state, exits.counter, holder=changed_by(visit, situation))
 
 
 def changed_by(visit: Visit, situation: Situation) -> str | None:

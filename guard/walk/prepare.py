@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import structlog
 
 from guard.codes import Code
-from guard.limits import unknowns
+from guard.limits import rising, unknowns
 from guard.policy import excusable
 from guard.terms import LEDGER_UNIT, CancelOrder, Effect, Header, Intent, Needs, Reason
 from guard.walk.desk import Desk
@@ -135,24 +135,26 @@ async def ask_more(desk: Desk, visit: Visit, situation: Situation, *, more: Need
     """Asks for it; the situation after that.
 
     Only a position that is read from now on counts. It may have been read before a fill that is learned meanwhile, so
-    exits that were working when it was asked for (`visit.exits_before`) go on counting; and of a changed order only
-    what was not filled by then (`visit.filled_before`) is still to come off it. `is_dry`: a dry run leaves the last
-    question for positions that the pace allows to real orders.
+    exits that were working when it was asked for, or came since (`visit.exits_before`), go on counting; and of a
+    changed order only what was not filled by then (`visit.filled_before`) is still to come off it. `is_dry`: a dry run
+    leaves the last question for positions that the pace allows to real orders.
     """
     visit.more, visit.position_since_us = more, desk.clock.t_us() if more.position else 0
-    visit.exits_before = working_exits(desk, visit, situation)
+    exits, before = working_exits(desk, visit, situation)
     if more.position and situation.holder is not None and visit.effect is Effect.ORDER_CHANGE:
         visit.filled_before = int(situation.holder.filled * LEDGER_UNIT)  # rounded down: it makes room
     needs, account, order = needs_of(visit, situation), situation.account, situation.order
-    if needs is not None and account is not None and order is not None:
-        await asyncio.gather(
-            desk.reference.prepare(
-                order,
-                account=account,
-                needs=needs,
-                position_since_us=visit.position_since_us,
-                spared=1 if is_dry else 0,
-            ),
-            _exits_of_others(desk, situation, more),
-        )
+    with rising(desk.state, exits) as risen:
+        if needs is not None and account is not None and order is not None:
+            await asyncio.gather(
+                desk.reference.prepare(
+                    order,
+                    account=account,
+                    needs=needs,
+                    position_since_us=visit.position_since_us,
+                    spared=1 if is_dry else 0,
+                ),
+                _exits_of_others(desk, situation, more),
+            )
+        visit.exits_before = before + risen()
     return as_of_now(desk, visit, situation)

@@ -40,8 +40,9 @@ class Visit(Struct, gc=False):
     `under_way`: the name under which it counts as under way. `daemon_us`: the part of its time that was the daemon's.
     `more`: what was asked for beyond what the rules need, because it may change a refusal. A position that was read
     before `position_since_us` is not used. `exits_before`: what other working orders were taking off it when it was
-    asked for; `filled_before`: how much of the changed order itself was filled then. `batch` and `why`: for a cancel
-    that the guard makes itself, what it is a part of and on whose word.
+    asked for, and those that came until it arrived; `filled_before`: how much of the changed order itself was filled
+    when it was asked for. `batch` and `why`: for a cancel that the guard makes itself, what it is a part of and on
+    whose word.
     """
 
     call: Call

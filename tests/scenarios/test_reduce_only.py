@@ -1,7 +1,7 @@
 """`reduce_only`: what makes a known position smaller passes, together at most the position; nothing flips it."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -183,14 +183,15 @@ class Late(Struct, frozen=True):
         return result
 
 
-async def _meanwhile(scene: Stage, ask: Coroutine[Any, Any, Reply], *, name: str, filled: int) -> Reply:
-    """What becomes of a request whose position was read before so much of an exit was filled, and arrives after."""
+async def _meanwhile(scene: Stage, ask: Coroutine[Any, Any, Reply], *happens: Callable[[], Awaitable[Any]]) -> Reply:
+    """What becomes of a request whose position was read before all this happened and was learned, and arrives after."""
     arrived, asked = asyncio.Event(), len(scene.reached(POSITIONS))
     scene.daemon.faults.add(Late(arrived), path=POSITIONS)
 
     async def learn() -> None:
         await scene.until_reached(POSITIONS, times=asked + 1)
-        _fill(scene, name, filled)
+        for each in happens:
+            await each()
         scene.clock.advance(s=6)
         await scene.guard.reconciler.turn()
         arrived.set()
@@ -198,6 +199,25 @@ async def _meanwhile(scene: Stage, ask: Coroutine[Any, Any, Reply], *, name: str
     async with asyncio.TaskGroup() as group:
         group.create_task(learn())
         return await ask
+
+
+def _filled(scene: Stage, name: str, qty: int) -> Callable[[], Awaitable[None]]:
+    """So much of a sale is executed."""
+
+    async def fill() -> None:
+        _fill(scene, name, qty)
+
+    return fill
+
+
+def _sold(scene: Stage, qty: int, *, filled: int) -> Callable[[], Awaitable[None]]:
+    """A key that is not bound to exits sells, and so much of that is executed."""
+
+    async def sell() -> None:
+        reply = await scene.place(who="other", side="SELL", qty=qty, price=400)
+        _fill(scene, said(reply)["s2c"]["order_id_ex"], filled)
+
+    return sell
 
 
 async def _exit(scene: Stage, qty: int) -> str:
@@ -214,9 +234,39 @@ async def test_a_fill_that_is_learned_while_the_position_is_on_its_way_frees_not
     """The position was read before the fill: it must not be sold a second time."""
     async with stage(tmp_path, *KEYS) as scene:
         name = await _exit(scene, 100)
-        reply = await _meanwhile(scene, scene.sell(100), name=name, filled=100)
+        reply = await _meanwhile(scene, scene.sell(100), _filled(scene, name, 100))
         assert scene.held("exits") == 0
         assert code_of(reply) == (403, "reduce_only")
+
+
+@pytest.mark.parametrize(("sold", "filled"), [(200, 200), (200, 100), (100, 100)])
+async def test_a_sale_that_comes_and_goes_while_the_position_is_on_its_way_has_come_off_it(
+    tmp_path: Path, sold: int, filled: int
+) -> None:
+    """The position was read before it, and no list shows it any more; beside that an exit was filled that was known."""
+    async with stage(tmp_path, *KEYS) as scene:
+        scene.hold(400)
+        await scene.set_state("reduce_only", keys=["bot"])
+        name = said(await scene.sell(200))["s2c"]["order_id_ex"]
+        scene.clock.advance(s=6)
+        await scene.guard.reconciler.turn()
+        happens = _sold(scene, sold, filled=filled), _filled(scene, name, 200)
+        left = 200 - sold
+        assert code_of(await _meanwhile(scene, scene.sell(left + 100), *happens)) == (403, "reduce_only")
+        assert scene.held("exits") == sold - filled
+        if left:
+            assert is_passed(await scene.sell(left))
+
+
+async def test_what_is_sold_after_the_position_arrived_is_watched_no_more(tmp_path: Path) -> None:
+    """Also where nobody answered."""
+    async with stage(tmp_path, *KEYS) as scene:
+        scene.hold(200)
+        await scene.set_state("reduce_only", keys=["bot"])
+        assert is_passed(await scene.sell(100))
+        scene.daemon.faults.add(Unreachable(), path=POSITIONS)
+        assert code_of(await scene.sell(100)) == (403, "reduce_only")
+        assert scene.guard.desk.state.rising == {}
 
 
 def _fill(scene: Stage, name: str, qty: int, *, price: int = 400) -> None:
@@ -265,6 +315,6 @@ async def test_a_fill_of_its_own_that_is_learned_meanwhile_makes_a_change_no_lar
     """The position was read before the fill: what came off it since is not to be sold once more."""
     async with stage(tmp_path, *KEYS) as scene:
         name = await _exit(scene, 100)
-        reply = await _meanwhile(scene, scene.modify(name, qty=140, price=390), name=name, filled=40)
+        reply = await _meanwhile(scene, scene.modify(name, qty=140, price=390), _filled(scene, name, 40))
         assert scene.held("exits") == 60
         assert code_of(reply) == (403, "reduce_only")

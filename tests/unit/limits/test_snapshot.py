@@ -98,11 +98,11 @@ def test_no_field_of_the_state_is_forgotten() -> None:
     """A new field needs a part here, or is worked out: `sums` and `days` from orders and spent, `due`, `kept` from
     slots.
 
-    `touched` is no state: a list for whoever listens at the moment.
+    `touched` and `rising` are no state: lists for whoever listens at the moment.
     """
     told = {"at_us", "spent", "holders", "ended", "steps", "logs", "slots", "ids", "currencies", "trading"}
 
-    assert set(State.__struct_fields__) == told | {"sums", "days", "due", "turns", "kept", "touched"}
+    assert set(State.__struct_fields__) == told | {"sums", "days", "due", "turns", "kept", "touched", "rising"}
 
 
 def test_currencies_that_were_seen_stay_in_their_order() -> None:

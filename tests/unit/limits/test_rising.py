@@ -1,0 +1,32 @@
+"""What comes onto a cell while somebody watches it."""
+
+import pytest
+
+from guard.limits import State, reserve, rising, set_targets, settle
+from tests.support.ledger import ACCEPTED, change, new_order, sums
+
+
+def test_it_tells_what_came_whatever_has_gone_since() -> None:
+    """New orders and changes that ask for more; other cells do not count, nor what came before."""
+    state = State()
+    reserve(state, new_order("a", sums("working", "exits", 7)), t_us=1)
+    settle(state, "a", ACCEPTED, t_us=2)
+    with rising(state, "exits") as first:
+        reserve(state, new_order("b", sums("working", "exits", 100), sums("working", "other", 1)), t_us=3)
+        settle(state, "b", ACCEPTED, t_us=4)
+        with rising(state, "exits") as second:
+            reserve(state, change("c", "a", sums("working", "exits", 17)), t_us=5)
+            settle(state, "c", ACCEPTED, t_us=6)
+            set_targets(state, "a", {"exits": 0}, t_us=7)
+            assert (first(), second()) == (110, 10)
+            set_targets(state, "a", {"exits": 2}, t_us=8)
+        assert first() == 112
+    assert state.rising == {}
+
+
+def test_nobody_watches_after_a_fault() -> None:
+    """A wait that fails ends it as well."""
+    state = State()
+    with pytest.raises(OSError, match="away"), rising(state, "exits"):
+        raise OSError("away")
+    assert state.rising == {}
