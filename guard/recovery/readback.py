@@ -248,6 +248,9 @@ def _decision(found: Recovered, record: Decision) -> None:
         known = RecentDecision(record.id, name, found.ts, record.endpoint, record.outcome, record.code, record.reasons)
         known.batch = record.batch
         known.retry_after_s, known.largest_qty = record.retry_after_s, record.largest_qty
+        holder = found.state.holders.get(record.of or "") if record.effect == _CANCEL else None
+        if holder is not None and record.outcome == "allow":
+            known.order_id, known.order_id_ex = holder.order_id, holder.order_id_ex
         found.recent.put(known)
     if record.outcome != "allow" or record.effect not in _TRADES or record.replays is not None:
         return

@@ -16,9 +16,10 @@ _ENTRY: Final = Layout(f"={ID_BYTES}sq")  # of what has passed: its id, and µs 
 
 
 class RecentDecision(Struct, gc=False):
-    """One decision. `name` is the principal's; `verdict` None while it is open.
+    """One decision. `name` is the principal's; `verdict` None while it is open, `message` what was said with it.
 
     `ts`: µs of the wall clock, turned into text when somebody first asks. `batch`: the cancel-all it is a part of.
+    The order's ids are those that it got, or of a cancel those of the order that is to be cancelled.
     """
 
     id: str
@@ -30,6 +31,7 @@ class RecentDecision(Struct, gc=False):
     reasons: tuple[Reason, ...] = ()
     batch: str | None = None
     verdict: str | None = None
+    message: str | None = None
     order_id: str | None = None
     order_id_ex: str | None = None
     status: str | None = None
@@ -116,7 +118,7 @@ class Recent:
         """What became of it."""
         known = self._known.get(decision)
         if known is not None:
-            known.verdict = outcome.verdict
+            known.verdict, known.message = outcome.verdict, outcome.message or None
             known.order_id = outcome.order_id or known.order_id
             known.order_id_ex = outcome.order_id_ex or known.order_id_ex
 

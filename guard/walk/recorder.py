@@ -10,6 +10,7 @@ import structlog
 from guard.errors import JournalFault
 from guard.journal import OutcomeRecord, timestamp
 from guard.journal.gaps import Missed, note
+from guard.limits import Holder
 from guard.terms import (
     TRADE_EFFECTS,
     Call,
@@ -75,7 +76,7 @@ class Recorder:
         if visit.principal is None and mode is not _DURABLE and not self.floods.is_visit_below(visit):
             self._passed(visit, is_counted=True)
             return None
-        self._remember(visit, None)
+        self._remember(visit, None, None if situation is None else situation.holder)
         if self._late:
             self.catch_up()
         record = record_of(visit, None, situation or NOTHING_KNOWN, judged=judged or NOT_JUDGED, replays=replays)
@@ -138,7 +139,7 @@ class Recorder:
         except JournalFault as fault:
             _log.error("refusal_not_recorded", decision=visit.id, code=refusal.code.value, why=str(fault))
 
-    def _remember(self, visit: Visit, refusal: Refusal | None) -> None:
+    def _remember(self, visit: Visit, refusal: Refusal | None, holder: Holder | None = None) -> None:
         principal, endpoint = visit.principal, visit.endpoint
         if refusal is None and visit.effect not in TRADE_EFFECTS:
             self._passed(visit, is_counted=False)
@@ -150,6 +151,8 @@ class Recorder:
         if refusal is not None:
             known.outcome, known.code, known.reasons = "refuse", refusal.code, refusal.reasons
             known.retry_after_s, known.largest_qty = refusal.retry_after_s, refusal.largest_qty
+        elif holder is not None and visit.effect is _CANCEL:
+            known.order_id, known.order_id_ex = holder.order_id, holder.order_id_ex
         self.desk.recent.put(known)
 
     def _passed(self, visit: Visit, *, is_counted: bool) -> None:

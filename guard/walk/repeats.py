@@ -126,6 +126,7 @@ def _results(parts: Sequence[RecentDecision]) -> dict[str, object]:
             "order_id_ex": one.order_id_ex,
             "decision": one.id,
             "outcome": one.verdict or "pending",
+            "message": one.message,
         }
         for one in parts
     ]

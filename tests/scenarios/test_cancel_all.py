@@ -475,13 +475,19 @@ async def test_the_same_idempotency_key_tells_of_the_same_cancels(tmp_path: Path
 
 
 async def test_an_answer_again_is_no_success_where_the_first_was_none(tmp_path: Path) -> None:
-    """What failed is told as failed each time; a request for all that the daemon refused is told by its cancels."""
+    """What failed is told as failed each time, with its order and the reason, also after a restart; a request for all
+    that the daemon refused is told by its cancels.
+    """
     async with shared(tmp_path) as scene:
         scene.daemon.faults.add(RetType(-1, "can't edit"), path=MODIFY)
-        for _ in range(2):
-            told = said(await scene.ask(CANCEL_ALL, account(), idempotency_key="k"))
-            assert told["ret_type"] == -1
-            assert [r["outcome"] for r in told["s2c"]["results"]] == ["refused", "accepted", "accepted"]
+        first = said(await scene.ask(CANCEL_ALL, account(), idempotency_key="k"))
+        assert first["ret_type"] == -1
+        assert [r["outcome"] for r in first["s2c"]["results"]] == ["refused", "accepted", "accepted"]
+        failed = first["s2c"]["results"][0]
+        assert "can't edit" in failed["message"]
+        assert said(await scene.ask(CANCEL_ALL, account(), idempotency_key="k")) == first
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert said(await scene.ask(CANCEL_ALL, account(), idempotency_key="k")) == first
     alone = tmp_path / "alone"
     alone.mkdir()
     async with stage(alone, *OWNERS) as scene:
