@@ -261,7 +261,7 @@ def _added(state: Path, type_: str = "state", **members: Any) -> dict[str, Any]:
     """A record behind the last one, by somebody who has no key."""
     end = list(read_lines(state))[-1].removesuffix(b"\n")
     last = json.loads(end)
-    word = members or {"state": "active", "scope": {}, "reason": "because", "by": "ben", "t": last["t"]}
+    word = members or {"state": "active", "scope": {}, "reason": "because", "by": "ben", "t": last.get("t", 0)}
     record = {"seq": last["seq"] + 1, "ts": last["ts"], "type": type_, **word, "prev": sha256(end).hexdigest()}
     with (state / "journal/00000001.jsonl").open("ab") as file:
         file.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
@@ -303,10 +303,10 @@ async def test_what_a_start_that_was_cut_short_signed_is_told_by_the_next(
         await scene.placed()
         ends = scene.guard.journal.last_seq + 1  # with its stop
     state = tmp_path / "state"
-    _added(state)
     if not has_checkpoints:
         (state / "checkpoints").unlink()
     for _ in range(cuts):
+        _added(state)
         with (state / "journal/00000001.jsonl").open("ab") as file:
             file.write(b"torn")
         Journal.open(state, clock=scene.clock).shut()  # as far as a start came that was killed while it read the record

@@ -10,15 +10,16 @@ from msgspec import Raw, Struct, to_builtins
 from msgspec.json import encode as encode_json
 
 from guard.errors import JournalFault
-from guard.journal import Entry, Order
+from guard.journal import Entry, Order, Start
 from guard.journal.chain import ZEROS, digest
+from guard.journal.entries import TornTail
 from guard.journal.record import encode
 from guard.journal.seek import latest_from
 from guard.journal.segments import replay_typed
 from guard.limits import Opening, find_slot, reserve
 from guard.loop import heap
 from guard.recovery import readback
-from guard.recovery.beginning import doubt
+from guard.recovery.beginning import doubt, unsigned
 from guard.recovery.readback import Recovered, fold_all, fold_record, recover
 from guard.terms import Account, Env, Money, Valuation, Verdict
 from guard.walk.recent import RECENT_MAX
@@ -40,6 +41,35 @@ def test_what_may_have_left_is_unknown_and_what_sends_nothing_was_not_sent() -> 
     assert told == {"o": Verdict.UNKNOWN, "c": Verdict.UNKNOWN, "all": Verdict.NOT_SENT}
     assert set(found.state.steps) == {"o", "c"}
     assert find_slot(found.state, "key", t_us=1) is None, "the same key may ask again"
+
+
+@pytest.mark.parametrize(
+    ("events", "signed_seq", "first"),
+    [
+        (((9, 7), (12, 10)), 12, 8),  # cut short twice, and nobody has told of the first
+        (((12, 10), (15, 7)), 15, 8),  # what was signed least is what nobody looked at
+        (((9, 7), (11, None), (14, 10)), 14, 8),  # a start that is not signed may be anybody's
+        (((9, 7), (11, None), (14, 11)), 14, 12),  # one that is has told: the last that was signed when it was killed
+        (((9, 7), (11, None), (15, 13)), 15, 14),
+        (((9, 7), (11, None), (13, None), (16, 12)), 16, 13),  # whatever starts came after it
+        (((9, 7), (11, None), (14, 11), (16, 14)), 16, 12),  # and tells of nothing that came behind it
+    ],
+)
+def test_what_was_signed_before_anybody_told_of_it_is_told_from_its_first_record(
+    tmp_path: Path, events: tuple[tuple[int, int | None], ...], signed_seq: int, first: int
+) -> None:
+    """Starts that were cut short sign what they find: until one that is signed itself has told, it may be anybody's.
+
+    An event is the seq of a start, or of a torn line that was set aside, with up to where was signed then.
+    """
+    found = Recovered()
+    for found.seq, signed in events:
+        start = Start(t=0, version="", config_sha256="", policy_sha256="", pid=1)
+        fold_record(found, start if signed is None else TornTail(1, "", "", signed), "")
+
+    (told,) = unsigned(found, tmp_path, found_seq=20, signed_seq=signed_seq)
+
+    assert told.startswith(f"records {first} to 20 were behind the last checkpoint")
 
 
 MISFIT = decision("misfit", effect="order_change", of="nobody", environment="real", account=1)
