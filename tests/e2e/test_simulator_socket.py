@@ -19,7 +19,8 @@ from guard.simulator.app import application
 from guard.simulator.faults import Delay, HttpError, Reset
 from guard.simulator.keys import Key
 from tests.support.clock import ManualClock
-from tests.support.daemon import order, running_simulator
+from tests.support.daemon import running_simulator
+from tests.support.guards import order
 from tests.support.processes import Process, free_port, until
 from tests.support.protobuf import read_push
 

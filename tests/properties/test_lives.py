@@ -25,7 +25,7 @@ from guard.lifecycle import Guard
 from guard.recovery.readback import recover
 from guard.simulator import Simulator
 from guard.simulator.orders import Order, Status
-from guard.terms import LEDGER_UNIT, Call, Reply
+from guard.terms import Call, Reply
 from guard.tracking import Reconciler
 from tests.support.clock import ManualClock
 from tests.support.guards import Waiting, call, lay_out, made, order, record, said, write_keys
@@ -182,21 +182,13 @@ class Life:
     def _spent(self) -> Decimal:
         return sum((one.fill_value for one in self.simulator.orders.values()), Decimal(0))
 
-    def _days(self) -> tuple[Decimal, Decimal]:
-        """What stands on each of the two budgets of the day."""
-        days = [Decimal(0), Decimal(0)]
-        for cell, amount in self.scene.guard.desk.state.sums.items():
-            if cell.startswith("daily_value/"):
-                days[cell.endswith(",all")] += Decimal(amount) / LEDGER_UNIT
-        return days[0], days[1]
-
     def check(self) -> None:
         """Holds at any time."""
         at_risk, most = self._at_risk(), self._spent() + self._at_risk()
         assert at_risk <= self.scene.held("open_value")
         assert sum(one.left for one in self._working()) <= self.scene.held("exits")
         assert at_risk <= OPEN
-        assert most <= min(self._days())
+        assert most <= min(self.scene.days())
         assert most <= DAILY
         assert len(self._working()) <= ORDERS
         assert self.leaving.wrong == []
@@ -254,7 +246,7 @@ class Life:
     def _reload(self) -> None:
         """A cap goes below what is used, or up again."""
         self._open_value = self.dice.choice([OPEN, OPEN // 2])
-        (self.scene.config.parent / "policies" / "desk.toml").write_text(self._policy())
+        self.scene.write_policy(self._policy())
         self._meanwhile(self.scene.guard.changes.policies.reload(Who(reason="test")))
 
     def _revoke(self) -> None:
@@ -402,7 +394,7 @@ class Life:
         left = self.scene.ledger()
         assert (left["holders"], left["steps"]) == ({}, {})
         assert self.scene.sums("open_value") == self.scene.sums("exits") == self.scene.sums("open_orders") == 0
-        for held in self._days():  # the daemon tells an average price, from which the value of a fill is worked out
+        for held in self.scene.days():  # by the average price that the daemon tells
             assert 0 <= held - self._spent() <= Decimal(len(self.simulator.orders)) / 100
 
 

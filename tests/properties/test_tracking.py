@@ -114,7 +114,7 @@ class Tracking(RuleBasedStateMachine):
         self.scene.clock.advance(us=1)
         if reply.status == 200 and said(reply)["ret_type"] == 0:
             assert self.scene.held("open_value") <= self.open_cap
-            assert max(self.days()) <= DAILY
+            assert max(self.scene.days()) <= DAILY
 
     @precondition(lambda self: self.orders())
     @rule(pick=st.integers(0, 99), qty=qtys, price=prices, fault=faults)
@@ -187,7 +187,7 @@ class Tracking(RuleBasedStateMachine):
     def reload(self, cap: int) -> None:
         """A cap is lowered below use, or raised again."""
         self.open_cap = cap
-        (self.scene.config.parent / "policies" / "desk.toml").write_text(self.policy())
+        self.scene.write_policy(self.policy())
         change = self.go(self.scene.guard.changes.policies.reload(Who(reason="test")))
         assert change.result in {"applied", "unchanged"}
 
@@ -232,14 +232,6 @@ class Tracking(RuleBasedStateMachine):
         """What was really paid for them."""
         return sum((order.fill_value for order in self.ours()), Decimal(0))
 
-    def days(self) -> tuple[Decimal, Decimal]:
-        """What stands on each of the two budgets of the day, which begin it at different times."""
-        days = [Decimal(0), Decimal(0)]
-        for cell, amount in self.scene.guard.desk.state.sums.items():
-            if cell.startswith("daily_value/"):
-                days[cell.endswith(",all")] += Decimal(amount) / LEDGER_UNIT
-        return days[0], days[1]
-
     @invariant()
     def no_cap_is_exceeded(self) -> None:
         """What the daemon really holds is within the caps, and the ledger never says less than it is."""
@@ -247,7 +239,7 @@ class Tracking(RuleBasedStateMachine):
             return
         assert self.at_risk() <= self.scene.held("open_value")
         assert self.at_risk() <= OPEN
-        assert self.spent() + self.at_risk() <= min(self.days())
+        assert self.spent() + self.at_risk() <= min(self.scene.days())
         assert self.spent() + self.at_risk() <= DAILY
 
     def settled(self) -> None:
@@ -261,7 +253,7 @@ class Tracking(RuleBasedStateMachine):
         assert (left["holders"], left["steps"]) == ({}, {})
         assert self.scene.sums("open_value") == self.scene.sums("exits") == self.scene.sums("open_orders") == 0
         # The daemon tells an average price of some decimals, from which the value of a fill is worked out, rounded up.
-        for held in self.days():
+        for held in self.scene.days():
             assert 0 <= held - self.spent() <= Decimal(len(self.orders())) / LEDGER_UNIT
 
 

@@ -79,7 +79,7 @@ async def test_hours_that_hung_on_no_clock_bind_from_the_reload_on_that_gives_th
     never = always.replace('"always"', "[]")
     async with stage(tmp_path, policies=always) as scene:
         for number, (policies, against) in enumerate(((always, None), (never, (403, "hours")), (always, None))):
-            (scene.config.parent / "policies" / "desk.toml").write_text(policies)
+            scene.write_policy(policies)
             await scene.guard.reload()
             for repeat in range(2):
                 reply = await scene.place(remark=f"{number} {repeat}")

@@ -158,7 +158,7 @@ async def test_a_breaker_that_is_loaded_later_starts_from_what_happened(tmp_path
         for _ in range(4):
             await lost(scene)
         assert is_passed(await scene.place())
-        (scene.config.parent / "policies" / "desk.toml").write_text(POLICY)
+        scene.write_policy(POLICY)
         await operate(scene.guard, "/admin/policy/reload", {"reason": "careful"})
         assert is_passed(await scene.place())
         await lost(scene)

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import pytest
 
-from guard.access.issuers import NOBODY
 from guard.limits import note_outside
 from guard.simulator.faults import HttpError, Reset
 from guard.simulator.orders import Status
@@ -33,10 +32,7 @@ async def _locked(scene: Stage) -> None:
 
 
 async def _no_policies(scene: Stage) -> None:
-    desk = scene.guard.desk
-    desk.config = type(desk.config)(
-        desk.config.settings, desk.config.keyring, NOBODY, None, b"{}", desk.config.config_sha256
-    )
+    scene.lose_policies()
 
 
 async def test_strangers_cannot_cancel(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from typing import Any, Final, NoReturn
 
 import pytest
 
-from guard.access.issuers import NOBODY
 from guard.admin.change import Who
 from guard.simulator.faults import Delay, Hold, HttpError, Reset, RetType
 from guard.terms import Reply
@@ -55,15 +54,12 @@ async def _draining(scene: Stage) -> None:
 
 async def _exhausted(scene: Stage) -> None:
     """Every window, count and budget is used up, and the hours are over."""
-    (scene.config.parent / "policies/desk.toml").write_text(SHUT)
+    scene.write_policy(SHUT)
     assert (await scene.guard.changes.policies.reload(BY)).result == "applied"
 
 
 async def _no_policies(scene: Stage) -> None:
-    desk = scene.guard.desk
-    desk.config = type(desk.config)(
-        desk.config.settings, desk.config.keyring, NOBODY, None, b"{}", desk.config.config_sha256
-    )
+    scene.lose_policies()
 
 
 async def _broken(scene: Stage) -> None:

@@ -27,11 +27,6 @@ PEOPLE: Final = (record("bot"), record("desk", owner="anna"), record("risk", own
 pytestmark = pytest.mark.usefixtures("files_when_told")
 
 
-def write(scene: Stage, text: str, name: str = "desk.toml") -> None:
-    """A policy file as an editor would leave it."""
-    (scene.config.parent / "policies" / name).write_text(text)
-
-
 async def reload(scene: Stage, *, who: str = "desk", **body: Any) -> dict[str, Any]:
     """The answer to a reload."""
     told: dict[str, Any] = (await operate(scene.guard, RELOAD, body, who=who))[1]
@@ -46,7 +41,7 @@ async def approve(scene: Stage, sha256: str, *, who: str = "risk", reason: str =
 async def test_tightening_applies_at_once(tmp_path: Path) -> None:
     """What lets nothing new through needs nobody else, and no reason."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, TIGHT)
+        scene.write_policy(TIGHT)
         told = await reload(scene)
         assert (told["result"], told["kind"]) == ("applied", "tighter")
         assert code_of(await scene.place()) == (403, "max_order_value")
@@ -56,7 +51,7 @@ async def test_loosening_waits_for_another_owner(tmp_path: Path) -> None:
     """Asked for by one, approved by another with a reason; the record names both, both keys and what was replayed."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="larger lots")
         assert (asked["result"], asked["kind"]) == ("pending", "looser")
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
@@ -85,7 +80,7 @@ async def test_loosening_waits_for_another_owner(tmp_path: Path) -> None:
 async def test_the_same_person_or_no_reason_does_not_approve(tmp_path: Path, who: str, reason: str, word: str) -> None:
     """Another key of the same owner is the same person."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="why")
         status, told = await approve(scene, asked["sha256"], who=who, reason=reason)
         assert status == 422
@@ -101,7 +96,7 @@ async def test_one_person_is_not_two_for_how_a_name_is_written(tmp_path: Path, o
     """Two keys of hers, whose records differ in a capital or a blank, do not agree with each other."""
     people = (*PEOPLE, record("twice", owner=owner))
     async with stage(tmp_path, *people, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="why")
         status, told = await approve(scene, asked["sha256"], who="twice")
 
@@ -112,7 +107,7 @@ async def test_one_person_is_not_two_for_how_a_name_is_written(tmp_path: Path, o
 async def test_a_key_whose_owner_was_renamed_does_not_approve_what_it_asked_for(tmp_path: Path) -> None:
     """A name in keys.json makes one key no second person; the reload that renames it says with which key."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="why")
         write_keys(scene.config.parent / "keys.json", *PEOPLE[:1], record("desk", owner="carl"), *PEOPLE[2:])
         assert (await operate(scene.guard, "/admin/keys/reload", {}, who="risk"))[1]["result"] == "applied"
@@ -133,7 +128,7 @@ async def test_whoever_has_lost_the_key_approves_nothing(tmp_path: Path, monkeyp
         return {}
 
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="why")
         monkeypatch.setattr(scene.guard.changes.policies, "_rehearse", slowly)
         approving = asyncio.ensure_future(approve(scene, asked["sha256"]))
@@ -159,7 +154,7 @@ async def test_the_past_is_replayed_once_for_all_who_ask(tmp_path: Path, monkeyp
         return {"newly_allowed": 3}
 
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="why")
         monkeypatch.setattr(scene.guard.changes.policies, "_rehearse", slowly)
         policies = scene.guard.changes.policies
@@ -184,12 +179,12 @@ async def test_a_replay_is_shown_with_the_set_that_it_is_of(tmp_path: Path, monk
         return {"of": sha256}
 
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         first = (await reload(scene, reason="why"))["sha256"]
         monkeypatch.setattr(scene.guard.changes.policies, "_rehearse", slowly)
         looking = [asyncio.ensure_future(operate(scene.guard, "/admin/policy")) for _ in range(2)]
         await begun.wait()
-        write(scene, f'{LOOSE}[instruments]\nblocked_symbols = ["US.GME"]\n')
+        scene.write_policy(f'{LOOSE}[instruments]\nblocked_symbols = ["US.GME"]\n')
         second = (await reload(scene, reason="why"))["sha256"]
         over.set()
         shown = [(await each)[1]["pending"] for each in looking]
@@ -200,7 +195,7 @@ async def test_a_replay_is_shown_with_the_set_that_it_is_of(tmp_path: Path, monk
 async def test_a_loosening_is_asked_for_by_a_person_with_a_reason(tmp_path: Path) -> None:
     """Neither a signal nor somebody without a reason makes one pending."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         assert (await reload(scene))["result"] == "refused"
         assert (await scene.guard.changes.policies.reload(Who(reason="SIGHUP"))).result == "refused"
         assert (await approve(scene, "0" * 64))[0] == 422
@@ -209,7 +204,7 @@ async def test_a_loosening_is_asked_for_by_a_person_with_a_reason(tmp_path: Path
 async def test_what_waited_is_approved_after_a_restart(tmp_path: Path) -> None:
     """Pending is in the record; the restart itself does not apply what lies in the directory."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="why")
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
@@ -222,12 +217,12 @@ async def test_what_waited_is_approved_after_a_restart(tmp_path: Path) -> None:
 async def test_a_restart_is_no_way_round(tmp_path: Path) -> None:
     """Looser files in the directory at start are held back, and told as drift; tighter ones are taken."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
         await scene.guard.watch.look()
         assert scene.guard.watch.drift == {"policies": True, "keys": False}
-        write(scene, TIGHT)
+        scene.write_policy(TIGHT)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert code_of(await scene.place()) == (403, "max_order_value")
 
@@ -239,10 +234,10 @@ async def test_where_none_are_in_force_any_policies_are_looser(tmp_path: Path, i
         lost = tmp_path / "state/config" / f"{scene.guard.desk.config.policy_sha256}.json"
     if not is_first:
         lost.unlink()
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert code_of(await scene.place()) == (503, "policy_unavailable")
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="to begin with")
         assert (asked["result"], asked["kind"]) == ("pending", "looser")
         assert "no policies were in force" in asked["changes"][0]["words"]
@@ -255,14 +250,14 @@ async def test_where_none_are_in_force_any_policies_are_looser(tmp_path: Path, i
 async def test_what_changed_meanwhile_is_not_approved(tmp_path: Path) -> None:
     """An approval is of one change from one set: another set in force, or taken back files, make it void."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="why")
-        write(scene, TIGHT)
+        scene.write_policy(TIGHT)
         assert (await reload(scene))["result"] == "applied"
         assert (await approve(scene, asked["sha256"]))[0] == 422
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="why")
-        write(scene, TIGHT)
+        scene.write_policy(TIGHT)
         assert (await reload(scene))["result"] == "unchanged"
         assert (await scene.records("policy"))[-1]["result"] == "withdrawn"
         assert (await approve(scene, asked["sha256"]))[0] == 422
@@ -276,7 +271,7 @@ def end(clock: ManualClock, minutes: int = 10) -> str:
 async def test_from_its_end_on_nothing_is_judged_by_what_was_in_force_for_a_time(tmp_path: Path) -> None:
     """Whatever else has its turn, a reload that counts for minutes perhaps: orders wait for what was before."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="earnings", until=end(scene.clock))
         assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
         placed = await scene.placed(qty=200)
@@ -293,7 +288,7 @@ async def test_from_its_end_on_nothing_is_judged_by_what_was_in_force_for_a_time
 async def test_an_end_that_has_passed_is_not_approved(tmp_path: Path) -> None:
     """What was to be in force until then never is."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="earnings", until=end(scene.clock))
         scene.clock.advance(s=600)
         status, told = await approve(scene, asked["sha256"])
@@ -307,7 +302,7 @@ async def test_a_loosening_with_an_end_goes_back_by_itself(tmp_path: Path) -> No
     """At its end what was in force before is again, though the files still say otherwise; the record says so."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
         before = scene.guard.desk.config.policy_sha256
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="earnings", until=end(scene.clock))
         assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
         assert is_passed(await scene.place(qty=200))
@@ -334,7 +329,7 @@ async def test_a_loosening_with_an_end_goes_back_by_itself(tmp_path: Path) -> No
 async def test_an_end_is_kept_across_a_restart(tmp_path: Path, toml: str, minutes: int) -> None:
     """Whether the guard runs at that time or not; also where one person may change policies alone."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=toml) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="earnings", until=end(scene.clock))
         if asked["result"] == "pending":
             assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
@@ -352,14 +347,14 @@ async def test_what_builds_on_a_change_that_ends_ends_with_it(tmp_path: Path) ->
     """A tightening on top of a loosening with an end goes back with it, and the answer says so; on its own it stays."""
     shut = '[orders]\nmax_value = "{cap} HKD"\n[instruments]\nblocked_symbols = ["HK.00388"]\n'
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="earnings", until=end(scene.clock))
         await approve(scene, asked["sha256"])
-        write(scene, shut.format(cap=40000))
+        scene.write_policy(shut.format(cap=40000))
         told = await reload(scene)
         assert (told["result"], told["kind"]) == ("applied", "tighter")
         assert "goes back" in told["warnings"][0]
-        write(scene, shut.format(cap=20000))
+        scene.write_policy(shut.format(cap=20000))
         told = await reload(scene)
         assert (told["result"], told["warnings"]) == ("applied", [])
         scene.clock.advance(s=900)
@@ -370,7 +365,7 @@ async def test_what_builds_on_a_change_that_ends_ends_with_it(tmp_path: Path) ->
 async def test_an_end_in_the_past_is_refused(tmp_path: Path) -> None:
     """And a time without a zone is none."""
     async with stage(tmp_path, *PEOPLE, policies=BASE) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         told = await reload(scene, until="2020-01-01T08:00:00+08:00")
         now = f"{scene.clock.wall():%Y-%m-%dT%H:%M:%SZ}"
         wrong = f"until: 2020-01-01T00:00:00Z has passed by the guard's clock, {now}: name a time to come"
@@ -382,7 +377,7 @@ async def test_an_end_is_told_in_utc(tmp_path: Path) -> None:
     """However it was written: a person in Hong Kong is not told eight hours more, nor is a reader of the report."""
     async with stage(tmp_path, *PEOPLE, policies=BASE) as scene:
         ends = scene.clock.wall() + timedelta(minutes=10)
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         told = await reload(scene, reason="earnings", until=ends.astimezone(timezone(timedelta(hours=8))).isoformat())
         assert (told["result"], told["until"]) == ("applied", ends.isoformat().replace("+00:00", "Z"))
         scene.clock.advance(s=600)
@@ -397,7 +392,7 @@ async def test_what_cannot_be_recorded_neither_waits_nor_applies(tmp_path: Path)
     disk = FaultyDisk()
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO, disk=disk) as scene:
         policies = scene.guard.changes.policies
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="earnings", until=end(scene.clock))
         disk.fails["write"] = OSError(28, "No space left on device")
         await scene.place()
@@ -411,7 +406,7 @@ async def test_an_approval_that_the_disk_had_no_room_for_is_none_after_a_restart
     disk = FaultyDisk()
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO, disk=disk) as scene:
         before = scene.guard.desk.config.policy_sha256
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="larger lots")
         disk.write_bytes_left = 0
         status, told = await approve(scene, asked["sha256"])
@@ -430,7 +425,7 @@ async def test_an_end_comes_although_the_record_is_broken(tmp_path: Path) -> Non
     disk = FaultyDisk()
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO, disk=disk) as scene:
         before = scene.guard.desk.config.policy_sha256
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="earnings", until=end(scene.clock))
         assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
         disk.fails["write"] = OSError(28, "No space left on device")
@@ -445,10 +440,10 @@ async def test_an_end_comes_although_the_record_is_broken(tmp_path: Path) -> Non
 async def test_nobody_gives_a_change_that_ends_another_end(tmp_path: Path) -> None:
     """One person can neither make an agreed loosening last longer, nor make it what a later end goes back to."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="earnings", until=end(scene.clock))
         assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
-        write(scene, '[orders]\nmax_value = "39999 HKD"\n')
+        scene.write_policy('[orders]\nmax_value = "39999 HKD"\n')
         for minutes in (1, 30):
             told = await reload(scene, reason="longer", until=end(scene.clock, minutes))
             assert told["result"] == "refused"
@@ -469,15 +464,15 @@ def watched(scene: Stage) -> list[str]:
 async def test_policies_in_shadow_come_back_with_those_that_are_enforced(tmp_path: Path) -> None:
     """Those of last: also where the enforced ones had been in force without them; at an end, and at a start."""
     async with stage(tmp_path, *PEOPLE, policies=BASE) as scene:
-        write(scene, SHADOW, "watch.toml")
+        scene.write_policy(SHADOW, "watch.toml")
         assert (await reload(scene))["result"] == "applied"
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         assert (await reload(scene, until=end(scene.clock)))["result"] == "applied"
         scene.clock.advance(s=600)
         await scene.guard.changes.policies.tick()
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
         assert watched(scene) == ["watch"]
-    write(scene, "no policy")
+    scene.write_policy("no policy")
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert watched(scene) == ["watch"]
 
@@ -485,10 +480,10 @@ async def test_policies_in_shadow_come_back_with_those_that_are_enforced(tmp_pat
 async def test_a_set_is_approved_with_its_policies_in_shadow(tmp_path: Path) -> None:
     """What was asked for, though the same had been enforced before with nothing in shadow beside it."""
     async with stage(tmp_path, *PEOPLE, policies=LOOSE, toml=TWO) as scene:
-        write(scene, BASE)
+        scene.write_policy(BASE)
         assert (await reload(scene))["result"] == "applied"
-        write(scene, LOOSE)
-        write(scene, SHADOW, "watch.toml")
+        scene.write_policy(LOOSE)
+        scene.write_policy(SHADOW, "watch.toml")
         asked = await reload(scene, reason="larger lots")
         assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
         assert watched(scene) == ["watch"]
@@ -497,13 +492,13 @@ async def test_a_set_is_approved_with_its_policies_in_shadow(tmp_path: Path) -> 
 async def test_an_end_that_nothing_would_go_back_at_is_refused(tmp_path: Path) -> None:
     """What is in force already stays without an end, whoever put it there; so does a change in shadow alone."""
     async with stage(tmp_path, *PEOPLE, policies=BASE) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         assert (await reload(scene))["result"] == "applied"
         told = await reload(scene, until=end(scene.clock))
         assert (told["result"], "expires_at" in told["errors"][0]) == ("refused", True)
-        write(scene, SHADOW, "watch.toml")
+        scene.write_policy(SHADOW, "watch.toml")
         assert (await reload(scene, until=end(scene.clock)))["result"] == "refused"
-        write(scene, TIGHT)
+        scene.write_policy(TIGHT)
         until = end(scene.clock)
         assert (await reload(scene, until=until))["result"] == "applied"
         assert (await reload(scene, until=until))["result"] == "unchanged"
@@ -513,9 +508,9 @@ async def test_an_end_that_nothing_would_go_back_at_is_refused(tmp_path: Path) -
 async def test_what_a_start_finds_on_top_of_what_ends_ends_with_it(tmp_path: Path) -> None:
     """Files that were edited while no guard ran make nothing last; a set no looser than the one before stands."""
     async with stage(tmp_path, *PEOPLE, policies=BASE) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         assert (await reload(scene, until=end(scene.clock)))["result"] == "applied"
-    write(scene, '[orders]\ntypes = ["NORMAL"]\n', "types.toml")
+    scene.write_policy('[orders]\ntypes = ["NORMAL"]\n', "types.toml")
     for turn in range(2):  # also at a start after that
         async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
             assert is_passed(await scene.place(qty=200, remark=str(turn)))
@@ -528,9 +523,9 @@ async def test_what_a_start_finds_on_top_of_what_ends_ends_with_it(tmp_path: Pat
 async def test_what_a_start_finds_that_is_no_looser_than_before_stands(tmp_path: Path) -> None:
     """It does not go back to what was before, which would let more through."""
     async with stage(tmp_path, *PEOPLE, policies=BASE) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         assert (await reload(scene, until=end(scene.clock)))["result"] == "applied"
-    write(scene, TIGHT)
+    scene.write_policy(TIGHT)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         scene.clock.advance(s=600)
         await scene.guard.changes.policies.tick()
@@ -539,7 +534,7 @@ async def test_what_a_start_finds_that_is_no_looser_than_before_stands(tmp_path:
 
 async def loosened_and_over(scene: Stage) -> None:
     """What was in force for a time has gone back; the files still say it."""
-    write(scene, LOOSE)
+    scene.write_policy(LOOSE)
     assert (await reload(scene, until=end(scene.clock)))["result"] == "applied"
     scene.clock.advance(s=600)
     await scene.guard.changes.policies.tick()
@@ -564,7 +559,7 @@ async def test_files_that_are_put_right_after_an_end_need_no_person(tmp_path: Pa
     async with stage(tmp_path, *PEOPLE, policies=BASE) as scene:
         await loosened_and_over(scene)
         for text, is_loose in ((TIGHT, False), (LOOSE, True)):
-            write(scene, text)
+            scene.write_policy(text)
             await scene.guard.reload()
             assert is_passed(await scene.place(qty=200)) is is_loose
 
@@ -573,15 +568,15 @@ async def test_what_is_tightened_while_no_guard_ran_is_taken_though_what_is_in_f
     """Two persons are for what is looser. What is put back stands; what is less loose than what ends, ends with it."""
     wide = LOOSE.replace("40000", "60000")
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, wide)
+        scene.write_policy(wide)
         asked = await reload(scene, reason="larger lots", until=end(scene.clock))
         assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
         assert is_passed(await scene.place(qty=300))
-    write(scene, LOOSE)
+    scene.write_policy(LOOSE)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert code_of(await scene.place(qty=300, remark="less")) == (403, "max_order_value")
         assert is_passed(await scene.place(qty=200))
-    write(scene, wide)
+    scene.write_policy(wide)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert code_of(await scene.place(qty=300, remark="no way round")) == (403, "max_order_value")
         scene.clock.advance(s=600)
@@ -592,10 +587,10 @@ async def test_what_is_tightened_while_no_guard_ran_is_taken_though_what_is_in_f
 async def test_what_is_put_back_while_no_guard_ran_is_in_force_at_once(tmp_path: Path) -> None:
     """Nobody waits for the end of what is looser."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="larger lots", until=end(scene.clock))
         assert (await approve(scene, asked["sha256"]))[1]["result"] == "applied"
-    write(scene, BASE)
+    scene.write_policy(BASE)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
         assert scene.guard.changes.policies.policy_change.temporary is None
@@ -604,7 +599,7 @@ async def test_what_is_put_back_while_no_guard_ran_is_in_force_at_once(tmp_path:
 async def test_a_change_whose_texts_are_gone_is_not_approved(tmp_path: Path) -> None:
     """What was asked for cannot be had, which is told with the cure; what was in force still is."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         asked = await reload(scene, reason="larger lots")
         (tmp_path / "state/config" / f"{asked['sha256']}.json").unlink()
 

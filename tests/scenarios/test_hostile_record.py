@@ -65,7 +65,7 @@ async def test_a_key_in_an_operators_reason_is_neither_recorded_nor_logged(
         s.daemon.faults.add(Reset(acts=False), path="/api/order")
         decision = decision_of(await s.place())
         write_keys(s.config.parent / "keys.json", record("bot"), record("desk", owner="a person"), record("new"))
-        (s.config.parent / "policies" / "desk.toml").write_text("[orders]\nmax_qty = 7\n")
+        s.write_policy("[orders]\nmax_qty = 7\n")
         bodies = {
             "/admin/state": said | {"state": "cancel_only"},
             "/admin/policy/reload": said,

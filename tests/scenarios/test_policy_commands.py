@@ -35,15 +35,10 @@ async def run(scene: Stage, *words: str, who: str = "desk", answer: str | None =
     return found.exit_code, found.output
 
 
-def write(scene: Stage, text: str, name: str = "desk.toml") -> None:
-    """A policy file as an editor would leave it."""
-    (scene.config.parent / "policies" / name).write_text(text)
-
-
 async def test_a_change_may_end_so_many_hours_from_now(tmp_path: Path) -> None:
     """`--until 8h`: at a whole second, as people write times."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         code, told = await run(scene, "reload", "--reason", "larger lots", "--until", "8h")
         assert code == 3
         assert re.search(r"^until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, then back by itself$", told, re.MULTILINE)
@@ -54,7 +49,7 @@ async def test_one_asks_and_another_approves(tmp_path: Path) -> None:
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
         await scene.written()
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         code, told = await run(scene, "reload", "--reason", "larger lots", "--until", "2099-01-01T00:00:00Z")
         assert code == 3
         assert "another owner approves it: guard policy approve" in told
@@ -83,7 +78,7 @@ async def test_one_asks_and_another_approves(tmp_path: Path) -> None:
 async def test_an_approval_needs_nobody_at_a_terminal(tmp_path: Path, more: list[str], answer: str) -> None:
     """Programs are not asked, and an input that ends says nothing against it: exit 0, in force."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         sha256 = (await run(scene, "reload", "--reason", "larger lots"))[1].split("sha256 ")[1][:12]
 
         code, told = await run(scene, "approve", sha256, "--reason", "agreed", *more, who="risk", answer=answer)
@@ -96,7 +91,7 @@ async def test_an_approval_needs_nobody_at_a_terminal(tmp_path: Path, more: list
 async def test_what_is_approved_is_named(tmp_path: Path, name: str) -> None:
     """An empty name, as an unset variable leaves it, or a short one approves nothing: exit 1."""
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO) as scene:
-        write(scene, LOOSE)
+        scene.write_policy(LOOSE)
         assert (await run(scene, "reload", "--reason", "larger lots"))[0] == 3
 
         code, told = await run(scene, "approve", name, "--reason", "agreed", "--yes", who="risk")
@@ -136,7 +131,7 @@ async def test_a_shadow_is_promoted_and_nothing_else_in_its_file_changes(tmp_pat
 async def test_what_cannot_be_promoted_is_left_alone(tmp_path: Path, name: str, text: str, words: str) -> None:
     """Exit 1 with why; the file is what it was."""
     async with stage(tmp_path, *PEOPLE, policies={"desk.toml": LOOSE}) as scene:
-        write(scene, text, "watched.toml")
+        scene.write_policy(text, "watched.toml")
         code, told = await run(scene, "promote", name)
         assert code == 1
         assert words in told
@@ -149,7 +144,7 @@ async def test_a_promotion_that_is_refused_leaves_the_file_as_it_was(tmp_path: P
     given = 'given = { now = 2026-11-20T10:00:00+08:00, key = "bot", environment = "simulate", account = 123456 }\n'
     fails = f'{given}case = [{{ order = {{ symbol = "HK.00700", qty = 200, price = 199 }}, expect = "allow" }}]\n'
     async with stage(tmp_path, *PEOPLE, policies={"desk.toml": LOOSE, "watched.toml": WATCHED}) as scene:
-        write(scene, fails, "watched_test.toml")
+        scene.write_policy(fails, "watched_test.toml")
         path, text = tmp_path / "policies/watched.toml", WATCHED.replace("\n", ending)
         path.write_bytes(text.encode())
         code, told = await run(scene, "promote", "watched")
@@ -175,7 +170,7 @@ async def test_a_promotion_that_is_in_force_and_not_on_record_is_not_taken_back(
         assert (code, "the change is made" in told, "again" in told) == (1, True, False), told
         assert (tmp_path / "policies/watched.toml").read_text() == WATCHED.replace("'shadow'", "'enforce'")
 
-        write(scene, WATCHED, "watched.toml")
+        scene.write_policy(WATCHED, "watched.toml")
         await scene.guard.reload()
 
         def refuses(*_: object, **__: object) -> int:

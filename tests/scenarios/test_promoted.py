@@ -42,7 +42,7 @@ def plain(scene: Stage) -> dict[str, Any]:
 
 async def promote(scene: Stage, text: str, name: str = "roomy.toml") -> ChangeResult:
     """The policy's file says enforce from now on."""
-    (scene.config.parent / "policies" / name).write_text(text.format(mode="enforce"))
+    scene.write_policy(text.format(mode="enforce"), name)
     return await scene.guard.changes.policies.reload(Who("desk", "watched long enough"))
 
 

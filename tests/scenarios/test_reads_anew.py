@@ -29,7 +29,7 @@ def rates(reply: Reply) -> str:
 
 async def reload(scene: Stage, policies: str) -> None:
     """These policies are in force."""
-    (scene.config.parent / "policies" / "desk.toml").write_text(policies)
+    scene.write_policy(policies)
     assert (await operate(scene.guard, "/admin/policy/reload", {}))[0] == 200
 
 

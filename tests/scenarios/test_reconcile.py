@@ -33,6 +33,7 @@ from tests.support.stage import (
     ledger_of,
     stage,
 )
+from tests.support.tracked import round_trip
 
 LIMITS: Final = """
 [orders]
@@ -45,13 +46,6 @@ new_orders = "1000/60s"
 """
 RECONFIRM: Final = "/api/reconfirm-order"
 LISTS: Final = ("/api/orders", "/api/history-orders")
-
-
-async def turn(scene: Stage, *, s: int = 0) -> None:
-    """Time passes, and whatever is due then is asked."""
-    await scene.guard.reconciler.turn()
-    scene.clock.advance(s=s)
-    await scene.guard.reconciler.turn()
 
 
 def unseen(scene: Stage) -> list[str]:
@@ -85,7 +79,7 @@ async def test_an_order_that_was_taken_is_found(tmp_path: Path, *, is_stripped: 
         reply = await doubted(scene, acts=True, key="k")
         if is_stripped:
             strip(scene)
-        await turn(scene, s=1)
+        await round_trip(scene, s=1)
         (name,) = scene.daemon.orders
         assert await verdict(scene, reply) == "accepted"
         assert scene.held() == scene.held("open_value") == 20_000
@@ -103,13 +97,13 @@ async def test_an_order_that_was_not_taken_is_released_after_two_absences(tmp_pa
     async with stage(tmp_path, policies=LIMITS) as scene:
         reply = await doubted(scene, acts=False, key="k")
         for s in (1, 30, 28):
-            await turn(scene, s=s)
+            await round_trip(scene, s=s)
             assert await verdict(scene, reply) == "unknown"
-        await turn(scene, s=6)  # the first absence that counts
+        await round_trip(scene, s=6)  # the first absence that counts
         assert code_of(await scene.place(key="k")) == (409, "outcome_unknown")
-        await turn(scene, s=24)
+        await round_trip(scene, s=24)
         assert (await verdict(scene, reply), scene.held()) == ("unknown", Decimal(20_000))
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         assert (await verdict(scene, reply), scene.held(), scene.held("open_value")) == (
             "refused",
             Decimal(0),
@@ -127,11 +121,11 @@ async def test_a_list_that_is_not_whole_is_no_absence(tmp_path: Path, path: str)
         reply = await doubted(scene, acts=False)
         scene.daemon.faults.always(HttpError(500), path=path)
         for _ in range(10):
-            await turn(scene, s=60)
+            await round_trip(scene, s=60)
         assert (await verdict(scene, reply), scene.held()) == ("unknown", Decimal(20_000))
         scene.daemon.faults.always(None, path=path)
         for _ in range(3):
-            await turn(scene, s=31)
+            await round_trip(scene, s=31)
         assert (await verdict(scene, reply), scene.held()) == ("refused", Decimal(0))
 
 
@@ -141,10 +135,10 @@ async def test_an_order_that_shows_late_is_found(tmp_path: Path) -> None:
         reply = await doubted(scene, acts=True)
         hidden = dict(scene.daemon.orders)
         scene.daemon.orders.clear()
-        await turn(scene, s=61)
+        await round_trip(scene, s=61)
         assert await verdict(scene, reply) == "unknown"
         scene.daemon.orders.update(hidden)
-        await turn(scene, s=10)
+        await round_trip(scene, s=10)
         assert await verdict(scene, reply) == "accepted"
 
 
@@ -153,13 +147,13 @@ async def test_a_restart_in_between_changes_nothing(tmp_path: Path) -> None:
     async with stage(tmp_path, policies=LIMITS) as scene:
         absent = await doubted(scene, acts=False, remark="a")
         taken = await doubted(scene, acts=True, qty=200)
-        await turn(scene, s=61)
+        await round_trip(scene, s=61)
         before = scene.ledger()
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert scene.ledger() == before
         assert (await verdict(scene, taken), await verdict(scene, absent)) == ("accepted", "unknown")
-        await turn(scene, s=6)
-        await turn(scene, s=31)
+        await round_trip(scene, s=6)
+        await round_trip(scene, s=31)
         assert await verdict(scene, absent) == "refused"
         before = scene.ledger()
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
@@ -175,7 +169,7 @@ async def test_an_order_filled_and_over_is_found_among_earlier_ones(tmp_path: Pa
         (order,) = scene.daemon.orders.values()
         scene.daemon.world.book.fill(order, qty=Decimal(100), price=Decimal(199), at=scene.clock.wall())
         scene.clock.advance(s=86_400)
-        await turn(scene, s=2)
+        await round_trip(scene, s=2)
         assert await verdict(scene, reply) == "accepted"
         assert (scene.held(), scene.held("open_value")) == (Decimal(19_900), Decimal(0))
 
@@ -192,7 +186,7 @@ async def test_an_order_is_found_by_a_guard_whose_clock_was_set_back(tmp_path: P
     scene.clock.step_wall(s=-days * 86_400)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         for _ in range(5):
-            await turn(scene, s=60)
+            await round_trip(scene, s=60)
         assert await verdict(scene, reply) == "accepted"
 
 
@@ -207,7 +201,7 @@ async def test_an_order_is_found_by_a_guard_whose_clock_is_days_behind_the_broke
         broker.advance(s=86_400)
         await scene.placed(price=200)
         for _ in range(5):
-            await turn(scene, s=60)
+            await round_trip(scene, s=60)
         assert await verdict(scene, reply) == "accepted"
 
 
@@ -216,7 +210,7 @@ async def test_a_clock_behind_the_broker_is_told(tmp_path: Path) -> None:
     async with stage(tmp_path, policies=LIMITS) as scene:
         scene.daemon.world.clock = ManualClock(scene.clock.wall() + timedelta(days=1))
         await scene.placed(price=200)
-        await turn(scene, s=10)
+        await round_trip(scene, s=10)
         (concern,) = scene.guard.reconciler.concerns()
         assert "this machine's clock is 23:59:00 behind" in concern
         scene.clock.step_wall(s=86_400)
@@ -230,7 +224,7 @@ async def test_what_may_be_meant_but_need_not_be_settles_nothing(tmp_path: Path)
         theirs = await doubted(scene, acts=False, who="other")
         strip(scene)
         for _ in range(5):
-            await turn(scene, s=60)
+            await round_trip(scene, s=60)
         assert await verdict(scene, mine) == await verdict(scene, theirs, who="other") == "unknown"
         assert scene.held() == 40_000
 
@@ -240,7 +234,7 @@ async def test_equal_orders_of_one_key_share_as_many_rows(tmp_path: Path) -> Non
     async with stage(tmp_path, policies=LIMITS) as scene:
         replies = [await doubted(scene, acts=True) for _ in range(2)]
         strip(scene)
-        await turn(scene, s=2)
+        await round_trip(scene, s=2)
         assert [await verdict(scene, reply) for reply in replies] == ["accepted", "accepted"]
         assert len({record["order_id_ex"] for record in await scene.records("reconciled")}) == 2
 
@@ -251,7 +245,7 @@ async def test_a_stub_is_released_when_no_such_order_comes(tmp_path: Path) -> No
         scene.daemon.faults.add(Ids(STUB_ORDER_ID, "0"), path=ORDER)
         reply = await scene.place()
         for _ in range(4):
-            await turn(scene, s=31)
+            await round_trip(scene, s=31)
         assert (await verdict(scene, reply), scene.held()) == ("refused", Decimal(0))
 
 
@@ -268,10 +262,10 @@ async def test_a_change_is_settled_by_the_terms_that_are_listed(
         scene.daemon.faults.add(Reset(acts), path=MODIFY)
         reply = await scene.modify(name, price=250)
         assert scene.held() == 25_000
-        await turn(scene, s=2)
+        await round_trip(scene, s=2)
         assert await verdict(scene, reply) == ("accepted" if acts else "unknown")
         for _ in range(3):
-            await turn(scene, s=31)
+            await round_trip(scene, s=31)
         assert (await verdict(scene, reply), scene.held(), scene.held("open_value")) == (
             end,
             Decimal(held),
@@ -292,10 +286,10 @@ async def test_a_reconfirmation_is_settled_by_what_becomes_of_the_order(
         scene.daemon.faults.add(Reset(acts), path=RECONFIRM)
         reply = await scene.ask(RECONFIRM, body)
         assert code_of(reply) == (504, "outcome_unknown")
-        await turn(scene, s=2)
+        await round_trip(scene, s=2)
         assert await verdict(scene, reply) == ("accepted" if acts else "unknown")
         for _ in range(3):
-            await turn(scene, s=31)
+            await round_trip(scene, s=31)
         assert (await verdict(scene, reply), scene.held()) == (end, Decimal(20_000))
         again_asked = await scene.ask(RECONFIRM, body)
         assert is_passed(again_asked) is not acts
@@ -310,7 +304,7 @@ async def test_a_change_of_an_order_that_ended_is_settled_with_it(tmp_path: Path
         reply = await scene.modify(name, qty=300)
         order = scene.daemon.orders[name]
         scene.daemon.world.book.fill(order, qty=Decimal(100), price=Decimal(200), at=scene.clock.wall())
-        await turn(scene, s=2)
+        await round_trip(scene, s=2)
         assert (await verdict(scene, reply), scene.held(), scene.held("open_value")) == (
             "refused",
             Decimal(20_000),
@@ -326,7 +320,7 @@ async def test_terms_that_are_neither_stay_in_doubt(tmp_path: Path) -> None:
         reply = await scene.modify(name, price=250)
         scene.daemon.orders[name].price = Decimal(220)
         for _ in range(4):
-            await turn(scene, s=60)
+            await round_trip(scene, s=60)
         assert (await verdict(scene, reply), scene.held()) == ("unknown", Decimal(25_000))
 
 
@@ -338,7 +332,7 @@ async def test_a_cancel_is_settled_by_the_end_of_its_order(tmp_path: Path, *, ac
         scene.daemon.faults.add(Reset(acts), path=MODIFY)
         reply = await scene.cancel(name)
         for _ in range(4):
-            await turn(scene, s=31)
+            await round_trip(scene, s=31)
         assert (await verdict(scene, reply), scene.held("open_value")) == (end, Decimal(0) if acts else Decimal(20_000))
         assert scene.ledger()["steps"] == {}
 
@@ -355,7 +349,7 @@ async def test_a_cancel_of_an_order_placed_elsewhere_is_settled_too(tmp_path: Pa
             scene.daemon.faults.add(Reset(acts), path=MODIFY)
             reply = await stranger.cancel(name)
             for _ in range(4):
-                await turn(stranger, s=31)
+                await round_trip(stranger, s=31)
             assert await verdict(stranger, reply) == end
             assert stranger.ledger()["steps"] == {}
 
@@ -365,12 +359,12 @@ async def test_an_order_is_disabled_as_the_list_shows_it(tmp_path: Path, *, acts
     """Nobody heard whether it was put aside: disabled is done, still at work after two looks is not."""
     async with stage(tmp_path, policies=LIMITS) as scene:
         name = await scene.placed()
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         scene.daemon.faults.add(Reset(acts=acts), path=MODIFY)
         reply = await scene.cancel(name, op="DISABLE")
         assert code_of(reply) == (504, "outcome_unknown")
         for _ in range(3):
-            await turn(scene, s=31)
+            await round_trip(scene, s=31)
         assert await verdict(scene, reply) == end
         assert scene.ledger()["steps"] == {}
 
@@ -381,9 +375,9 @@ async def test_a_cancel_of_an_order_that_nobody_knows_is_settled_by_two_absences
         scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
         reply = await scene.cancel("FH404")
         for s in (31, 30):
-            await turn(scene, s=s)
+            await round_trip(scene, s=s)
             assert await verdict(scene, reply) == "unknown"
-        await turn(scene, s=31)
+        await round_trip(scene, s=31)
         assert await verdict(scene, reply) == "refused"
         assert scene.ledger()["steps"] == {}
 
@@ -396,15 +390,15 @@ async def test_a_cancel_of_an_order_that_vanished_is_settled(
     async with stage(tmp_path, policies=LIMITS) as scene:
         name = await scene.placed()
         if was_listed:
-            await turn(scene, s=6)
+            await round_trip(scene, s=6)
         del scene.daemon.orders[name]
         scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
         reply = await scene.cancel(name)
         for s in (31, 30):
-            await turn(scene, s=s)
+            await round_trip(scene, s=s)
             assert await verdict(scene, reply) == "unknown"
         for _ in range(2):
-            await turn(scene, s=31)
+            await round_trip(scene, s=31)
         assert (await verdict(scene, reply), scene.held("open_value")) == (end, Decimal(held))
         assert (await operate(scene.guard, "/status"))[1]["unknown"] == []
 
@@ -426,10 +420,10 @@ async def test_a_cancel_of_all_is_settled_by_what_still_works(
         reply = await scene.ask(CANCEL_ALL, account())
         assert code_of(reply) == (504, "outcome_unknown")
         scene.daemon.orders[names[0]].status = Status.DISABLED
-        await turn(scene, s=2)
+        await round_trip(scene, s=2)
         assert await verdict(scene, reply) == ("accepted" if acts else "unknown")
         for _ in range(3):
-            await turn(scene, s=31)
+            await round_trip(scene, s=31)
         (written,) = await scene.records("reconciled")
         assert (written["verdict"], written["reason"]) == (end, f"the daemon {why}")
         assert scene.held("open_value") == working
@@ -440,19 +434,19 @@ async def test_a_cancel_whose_order_ended_before_its_answer_was_lost_is_settled_
     """It filled while the cancel was under way: no list need show it again."""
     async with stage(tmp_path, policies=LIMITS) as scene:
         name, go = await scene.placed(), asyncio.Event()
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         scene.daemon.faults.add(Hold(go, then=Reset(acts=False)), path=MODIFY)
         asking = asyncio.ensure_future(scene.cancel(name))
         await scene.until_reached(MODIFY)
         order = scene.daemon.orders[name]
         scene.daemon.world.book.fill(order, qty=Decimal(100), price=Decimal(200), at=scene.clock.wall())
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         assert scene.guard.desk.state.holders == {}
         go.set()
         reply = await asking
         assert await verdict(scene, reply) == "unknown"
         scene.daemon.orders.clear()
-        await turn(scene, s=2)
+        await round_trip(scene, s=2)
         assert await verdict(scene, reply) == "accepted"
         assert scene.ledger()["steps"] == {}
 
@@ -495,7 +489,7 @@ async def test_a_persons_accepted_order_is_followed_by_its_id(tmp_path: Path) ->
         word = {"verdict": "accepted", "reason": "seen in the app", "order_id_ex": name}
         assert (await operate(scene.guard, f"/admin/decisions/{decision_of(reply)}/settle", word))[0] == 200
         assert is_passed(await scene.cancel(name))
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         assert scene.held() == scene.held("open_value") == 0
 
 
@@ -527,9 +521,9 @@ async def test_a_person_gives_up_an_accepted_order_that_no_list_shows(tmp_path: 
             _, told = await operate(scene.guard, f"/admin/decisions/{name}/settle", word | more)
             return str(told.get("errors") or told["result"])
 
-        await turn(scene, s=86_390)
+        await round_trip(scene, s=86_390)
         assert "not in doubt" in await settled()
-        await turn(scene, s=10)
+        await round_trip(scene, s=10)
         for other in ("accepted", "not_sent"):
             assert "it was sent and accepted" in await settled(verdict=other)
         assert "not in doubt" in await settled(decision_of(listed))
@@ -549,7 +543,7 @@ async def test_a_person_gives_up_an_accepted_order_that_no_list_shows(tmp_path: 
         before = scene.ledger()
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert scene.ledger() == before
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         assert "not in doubt" in await settled()
         assert scene.ledger()["holders"].keys() == {decision_of(listed)}
 
@@ -561,7 +555,7 @@ async def test_a_list_that_is_not_whole_makes_no_order_one_that_a_person_may_giv
     monkeypatch.setattr(recent, "RECENT_MAX", 1)
     async with stage(tmp_path, record("bot"), record("desk", owner="a person"), policies=LIMITS) as scene:
         name = await scene.placed(time_in_force="GTC")
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         await scene.placed(remark="later")
         (first, _) = scene.guard.desk.state.holders
     order = scene.daemon.orders.pop(name)
@@ -569,15 +563,15 @@ async def test_a_list_that_is_not_whole_makes_no_order_one_that_a_person_may_giv
         word = {"verdict": "refused", "reason": "the broker knows of no such order"}
         scene.daemon.faults.always(HttpError(503), path="/api/history-orders")
         for s in (86_400, 61, 61):
-            await turn(scene, s=s)
+            await round_trip(scene, s=s)
             assert unseen(scene) == []
             assert (await operate(scene.guard, f"/admin/decisions/{first}/settle", word))[0] == 422
         scene.daemon.faults.clear()
         for s in (61, 61):
-            await turn(scene, s=s)
+            await round_trip(scene, s=s)
         assert len(unseen(scene)) == 1
         scene.daemon.orders[name] = order
-        await turn(scene, s=61)
+        await round_trip(scene, s=61)
         assert unseen(scene) == []
 
 
@@ -591,7 +585,7 @@ async def test_a_person_cannot_name_what_is_another_order(tmp_path: Path) -> Non
         other_side = await elsewhere(scene, side="SELL", price=400, time_in_force="GTC")
         doubtful = await elsewhere(scene, price=199, time_in_force="GTC")
         for s in (86_400, 61, 61):
-            await turn(scene, s=s)
+            await round_trip(scene, s=s)
         assert len(unseen(scene)) == 1
         scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
         assert code_of(await scene.cancel(doubtful)) == (504, "outcome_unknown")
@@ -626,14 +620,14 @@ async def test_an_order_whose_change_is_in_doubt_holds_what_it_is_shown_at(
             if filled:
                 book.fill(order, qty=Decimal(filled), price=Decimal(200), at=scene.clock.wall())
             for _ in range(2):
-                await turn(scene, s=61)
+                await round_trip(scene, s=61)
                 assert scene.held("open_value") == 80_000
                 assert scene.held() >= 80_000
         assert await verdict(scene, reply) == "unknown"
         word = {"verdict": settled, "reason": "seen in the app"}
         assert (await operate(scene.guard, f"/admin/decisions/{decision_of(reply)}/settle", word))[0] == 200
         for _ in range(2):
-            await turn(scene, s=6)
+            await round_trip(scene, s=6)
         assert scene.held("open_value") == 350 * 200
         assert scene.held() == 80_000
         await scene.written()
@@ -649,7 +643,7 @@ async def test_a_person_tells_by_which_id_an_accepted_order_is_listed(tmp_path: 
         other = await scene.placed(price=201, time_in_force="GTC")
         strange = await elsewhere(scene, code="00005", qty=400, price=30, time_in_force="GTC")
         for s in (86_400, 6):
-            await turn(scene, s=s)
+            await round_trip(scene, s=s)
         ours, theirs, outside, _ = scene.guard.desk.state.holders.values()
         assert (ours.id, theirs.order_id_ex, outside.key) == (decision_of(reply), other, NOBODY)
         assert (outside.order_id_ex, scene.held("exits")) == (name, Decimal(700))
@@ -665,12 +659,12 @@ async def test_a_person_tells_by_which_id_an_accepted_order_is_listed(tmp_path: 
         assert await settled(order_id_ex=name) == "applied"
         assert "not in doubt" in await settled(verdict="refused")
         assert scene.held("exits") == 600
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         assert (unseen(scene), len(scene.guard.desk.state.holders)) == ([], 3)
         order = scene.daemon.orders[name]
         scene.daemon.world.book.fill(order, qty=Decimal(50), price=Decimal(400), at=scene.clock.wall())
         assert is_passed(await scene.cancel(name))
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         assert (scene.held("open_value"), scene.held()) == (Decimal(20_100), Decimal(20_100 + 20_000))
         await scene.written()
         assert ledger_of(recover(tmp_path / "state").state) == scene.ledger()
@@ -683,14 +677,14 @@ async def test_what_was_filled_of_an_order_is_not_given_up(tmp_path: Path, monke
         name = await scene.placed(time_in_force="GTC", qty=200)
         order = scene.daemon.orders[name]
         scene.daemon.world.book.fill(order, qty=Decimal(100), price=Decimal(199), at=scene.clock.wall())
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         await scene.placed(remark="later")
         (first, _) = scene.guard.desk.state.holders
     del scene.daemon.orders[name]
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         word = {"verdict": "refused", "reason": "the broker knows of no such order"}
         for s in (86_400, 61, 61):
-            await turn(scene, s=s)
+            await round_trip(scene, s=s)
             assert unseen(scene) == []
             assert (await operate(scene.guard, f"/admin/decisions/{first}/settle", word))[0] == 422
         assert (scene.held(), scene.held("open_value")) == (Decimal(19_900 + 20_000 + 20_000), Decimal(20_000))
@@ -702,14 +696,14 @@ async def test_a_given_up_order_that_was_there_after_all_is_charged_for_its_fill
         name = await scene.placed(time_in_force="GTC")
         order = scene.daemon.orders.pop(name)
         for s in (86_400, 6):
-            await turn(scene, s=s)
+            await round_trip(scene, s=s)
         (holder,) = scene.guard.desk.state.holders
         word = {"verdict": "refused", "reason": "the broker knows of no such order"}
         assert (await operate(scene.guard, f"/admin/decisions/{holder}/settle", word))[0] == 200
         assert scene.held() == 0
         scene.daemon.orders[name] = order
         scene.daemon.world.book.fill(order, qty=Decimal(100), price=Decimal(199), at=scene.clock.wall())
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         assert (scene.held(), scene.held("open_value")) == (Decimal(19_900), Decimal(0))
 
 
@@ -731,7 +725,7 @@ async def test_an_order_under_way_is_never_taken_for_one_placed_elsewhere(tmp_pa
         scene.daemon.faults.add(Late(), path=ORDER)
         asked = asyncio.ensure_future(scene.place(remark="own words", qty=200))
         await scene.until_reached(times=2)
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         assert len(scene.reached("/api/orders")) == 1
         go.set()
         reply = await asked
@@ -753,7 +747,7 @@ async def test_b33_an_answer_that_names_an_order_in_doubt_is_set_right(
         reply = await scene.place(qty=200, price=190, remark=remark)
         second = list(scene.daemon.orders)[1]
         for _ in range(12):
-            await turn(scene, s=10)
+            await round_trip(scene, s=10)
         assert await verdict(scene, lost) == await verdict(scene, reply) == "accepted"
         assert scene.held() == scene.held("open_value") == 20_000 + 38_000
         holders = scene.guard.desk.state.holders
@@ -762,10 +756,10 @@ async def test_b33_an_answer_that_names_an_order_in_doubt_is_set_right(
         assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
 
         scene.daemon.world.end(scene.daemon.orders[first], Status.CANCELLED_ALL)
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         assert scene.held() == scene.held("open_value") == 38_000
         assert is_passed(await scene.cancel(second))
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         assert scene.held() == scene.held("open_value") == 0
 
 
@@ -789,7 +783,7 @@ async def test_b33_an_answer_that_names_an_order_in_doubt_of_another_market_is_s
             scene.clock.advance(s=1)
             await scene.guard.reconciler.refresh(holders[decision_of(reply)].account, trd_market=2)
         for _ in range(12):
-            await turn(scene, s=10)
+            await round_trip(scene, s=10)
         assert await verdict(scene, lost) == await verdict(scene, reply) == "accepted"
         assert [holders[decision_of(one)].order_id_ex for one in (lost, reply)] == [first, second]
         await scene.written()
@@ -804,7 +798,7 @@ async def test_b33_an_order_in_doubt_that_may_have_given_its_id_to_another_is_he
         scene.daemon.faults.add(Ids(scene.daemon.orders[first].order_id, first, acts=True), path=ORDER)
         assert is_passed(await scene.place(qty=200, price=190, remark="one for all"))
         for _ in range(12):
-            await turn(scene, s=10)
+            await round_trip(scene, s=10)
         assert await verdict(scene, lost) == "unknown"
         assert scene.held() == scene.held("open_value") >= 20_000 + 38_000
 
@@ -844,7 +838,7 @@ async def test_b33_two_orders_that_got_each_others_answer_hold_what_each_costs(
         true = {decision_of(replies[int(order.qty)]): name for name, order in orders.items()}
         if was_listed:
             for _ in range(2):
-                await turn(scene, s=6)
+                await round_trip(scene, s=6)
             assert {name: holder.order_id_ex for name, holder in holders.items()} == true
             for reply in replies.values():
                 told_now = said(await scene.ask(f"/guard/v1/decisions/{decision_of(reply)}"))
@@ -853,16 +847,16 @@ async def test_b33_two_orders_that_got_each_others_answer_hold_what_each_costs(
         scene.daemon.world.end(next(order for order in orders.values() if order.qty == ends), Status.CANCELLED_ALL)
         left = decision_of(replies[300 - ends])
         for _ in range(3):
-            await turn(scene, s=6)
+            await round_trip(scene, s=6)
             assert scene.held() == scene.held("open_value") == (300 - ends) * 200
             assert {name: holder.order_id_ex for name, holder in holders.items()} == {left: true[left]}
         await scene.written()
         assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         assert scene.held("open_value") == (300 - ends) * 200
         assert is_passed(await scene.cancel(true[left]))
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         assert scene.held("open_value") == 0
 
 
@@ -878,7 +872,7 @@ async def test_b33_two_orders_that_got_each_others_answer_are_told_apart_with_a_
         name = said(list(replies.values())[changed])["s2c"]["order_id_ex"]
         reply = await scene.modify(name, qty=500)
         for _ in range(2):
-            await turn(scene, s=61)
+            await round_trip(scene, s=61)
         assert await verdict(scene, reply) == "refused"
         assert scene.held() == scene.held("open_value") == 60_000
         assert len(scene.guard.desk.state.holders) == 2
@@ -898,7 +892,7 @@ async def test_b33_two_orders_that_got_each_others_answer_are_told_apart_after_a
         true = {decision_of(replies[int(order.qty)]): name for name, order in orders.items()}
         assert is_passed(await scene.modify(list(orders)[changed], qty=400))
         for _ in range(3):
-            await turn(scene, s=6)
+            await round_trip(scene, s=6)
             assert {name: holder.order_id_ex for name, holder in holders.items()} == true
             assert scene.held("open_value") >= sum(order.qty for order in orders.values()) * 200
         await scene.written()
@@ -915,15 +909,15 @@ async def test_b33_an_order_whose_answer_named_one_that_was_given_up_does_not_en
         ((name, order),) = scene.daemon.orders.items()
         del scene.daemon.orders[name]
         for _ in range(6):
-            await turn(scene, s=31)
+            await round_trip(scene, s=31)
         assert await verdict(scene, lost) == "refused"
         scene.daemon.faults.add(Ids(order.order_id, name, acts=True), path=ORDER)
         assert is_passed(await scene.place(qty=200, price=190, remark=remark))
         scene.daemon.orders[name] = order
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         scene.daemon.world.end(order, Status.CANCELLED_ALL)
         for _ in range(2):
-            await turn(scene, s=6)
+            await round_trip(scene, s=6)
             assert scene.held() == scene.held("open_value") == 38_000
         await scene.written()
         assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
@@ -943,14 +937,14 @@ async def test_b33_an_answer_that_names_no_order_of_the_account_is_set_right_by_
         reply = await scene.place()
         assert is_passed(reply)
         order = list(scene.daemon.orders.values())[-1]
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         holders = scene.guard.desk.state.holders
         assert holders[decision_of(reply)].order_id_ex == order.order_id_ex
         assert not [one for one in holders.values() if not one.key]
         await scene.written()
         assert ledger_of(recover(scene.config.parent / "state").state) == scene.ledger()
         assert is_passed(await scene.cancel(order.order_id_ex))
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         assert scene.held() == scene.held("open_value") == (20_000 if is_known else 0)
 
 
@@ -964,7 +958,7 @@ async def test_a_cancel_all_in_doubt_of_a_market_that_its_account_does_not_have_
         here = await scene.ask(CANCEL_ALL, account(acc_id=9032))
         assert code_of(elsewhere) == code_of(here) == (504, "outcome_unknown")
         for _ in range(2):
-            await turn(scene, s=61)
+            await round_trip(scene, s=61)
         assert await verdict(scene, elsewhere) == "refused"
         assert await verdict(scene, here) == "unknown"
 
@@ -975,12 +969,12 @@ async def test_no_daemon_no_harm(tmp_path: Path) -> None:
         reply = await doubted(scene, acts=True)
         scene.daemon.faults.always(Unreachable())
         for _ in range(3):
-            await turn(scene, s=60)
+            await round_trip(scene, s=60)
         assert await verdict(scene, reply) == "unknown"
         assert (await operate(scene.guard, "/readyz"))[0] == 200
         assert not scene.guard.supervisor.concerns()
         scene.daemon.faults.clear()
-        await turn(scene, s=10)
+        await round_trip(scene, s=10)
         assert await verdict(scene, reply) == "accepted"
 
 
@@ -988,13 +982,13 @@ async def test_an_order_that_vanishes_is_not_held_for_ever(tmp_path: Path) -> No
     """It was listed, and twice it is in neither list: it works no longer; what it may have cost stays charged."""
     async with stage(tmp_path, policies=LIMITS) as scene:
         name = await scene.placed()
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         scene.daemon.world.end(scene.daemon.orders[name], Status.CANCELLED_ALL)
         scene.daemon.world.end(scene.daemon.orders[name], Status.DELETED)
-        await turn(scene, s=30)
+        await round_trip(scene, s=30)
         assert scene.held("open_value") == 20_000
-        await turn(scene, s=31)
-        await turn(scene, s=31)
+        await round_trip(scene, s=31)
+        await round_trip(scene, s=31)
         assert (scene.held("open_value"), scene.held()) == (Decimal(0), Decimal(20_000))
 
 
@@ -1002,17 +996,17 @@ async def test_an_order_that_was_back_between_two_absences_is_held(tmp_path: Pat
     """Lists that miss a working order now and then free nothing: only two absences in a row do."""
     async with stage(tmp_path, policies=LIMITS) as scene:
         name = await scene.placed()
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         for _ in range(3):
             missed = scene.daemon.orders.pop(name)
             for _ in range(2):
-                await turn(scene, s=31)
+                await round_trip(scene, s=31)
                 assert scene.held("open_value") == 20_000
             scene.daemon.orders[name] = missed
-            await turn(scene, s=6)
+            await round_trip(scene, s=6)
         del scene.daemon.orders[name]
         for _ in range(3):
-            await turn(scene, s=31)
+            await round_trip(scene, s=31)
         assert scene.held("open_value") == 0
 
 
@@ -1024,15 +1018,15 @@ async def test_one_that_vanishes_with_a_change_in_doubt_is_not_held_for_ever(
     """Nobody will ever know whether it was changed: the larger value stays charged, for a day, and all else is free."""
     async with stage(tmp_path, policies=LIMITS) as scene:
         name = await scene.placed(qty=200, time_in_force=tif)
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         scene.daemon.faults.add(Reset(acts=acts), path=MODIFY)
         reply = await scene.modify(name, qty=qty)
         del scene.daemon.orders[name]
         for s in (31, 28):
-            await turn(scene, s=s)
+            await round_trip(scene, s=s)
             assert (await verdict(scene, reply), scene.held("open_value")) == ("unknown", Decimal(max(qty, 200) * 200))
         for _ in range(4):
-            await turn(scene, s=31)
+            await round_trip(scene, s=31)
         assert scene.held("open_value") == scene.held("exits") == 0
         assert scene.held() == max(qty, 200) * 200
         assert not [cell for cell in scene.guard.desk.state.sums if "gtc" in cell]
@@ -1050,12 +1044,12 @@ async def test_one_that_vanishes_with_another_keys_change_in_doubt_keeps_the_lar
     per_key = LIMITS + '[rights]\ntouch = "account"\n'
     async with stage(tmp_path, policies=per_key) as scene:
         name = await scene.placed(qty=200, time_in_force=tif)
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
         assert code_of(await scene.modify(name, who="desk", qty=qty)) == (504, "outcome_unknown")
         del scene.daemon.orders[name]
         for _ in range(6):
-            await turn(scene, s=31)
+            await round_trip(scene, s=31)
         sums = scene.guard.desk.state.sums
         spent = {who: sum(sums[cell] for cell in sums if f"key={who};" in cell) for who in ("bot", "desk")}
         assert spent == {"bot": max(qty, 200) * 200 * 10_000, "desk": qty * 200 * 10_000}
@@ -1072,7 +1066,7 @@ async def test_one_that_no_list_has_ever_shown_stays_held_with_its_change(tmp_pa
         reply = await scene.modify(name, qty=300)
         del scene.daemon.orders[name]
         for _ in range(6):
-            await turn(scene, s=31)
+            await round_trip(scene, s=31)
         assert (await verdict(scene, reply), scene.held("open_value")) == ("unknown", Decimal(60_000))
 
 
@@ -1085,11 +1079,11 @@ async def test_a_day_order_that_no_list_ever_showed_is_not_held_for_ever(
         scene.daemon.faults.add(Ids(77, "77", acts=False), path=ORDER)
         assert is_passed(await scene.place(time_in_force=time_in_force))
         for s in (6, 61, 61, 13 * 86_400):
-            await turn(scene, s=s)
+            await round_trip(scene, s=s)
             assert scene.held("open_value") == 20_000
         scene.clock.advance(s=86_400)
         for _ in range(3):
-            await turn(scene, s=61)
+            await round_trip(scene, s=61)
         assert scene.held("open_value") == held
         assert scene.held() > 0
         await scene.written()
@@ -1101,18 +1095,18 @@ async def test_lasting_orders_that_no_list_shows_for_a_day_are_told(tmp_path: Pa
     async with stage(tmp_path, policies=LIMITS) as scene:
         placed = [await scene.placed(time_in_force="GTC") for _ in range(6)]
         hidden = {name: scene.daemon.orders.pop(name) for name in placed}
-        await turn(scene, s=86_390)
+        await round_trip(scene, s=86_390)
         assert unseen(scene) == []
-        await turn(scene, s=10)
+        await round_trip(scene, s=10)
         (told,) = unseen(scene)
         named = [f"{holder.order_id_ex} (decision {name})" for name, holder in scene.guard.desk.state.holders.items()]
         begin, end = "orders: accepted more than a day ago, holding room, and in no list: ", "; see guard settle"
         assert told == f"{begin}{', '.join(named[:5])} and 1 more{end}"
         scene.daemon.orders.update(dict(list(hidden.items())[1:]))
-        await turn(scene, s=10)
+        await round_trip(scene, s=10)
         assert unseen(scene) == [begin + named[0] + end]
         scene.daemon.orders.update(hidden)
-        await turn(scene, s=10)
+        await round_trip(scene, s=10)
         assert unseen(scene) == []
 
 
@@ -1128,11 +1122,11 @@ async def test_a_day_order_that_no_list_ever_showed_is_not_held_for_ever_with_it
         del scene.daemon.orders[name]
         scene.clock.advance(s=13 * 86_400)
         for _ in range(4):
-            await turn(scene, s=61)
+            await round_trip(scene, s=61)
         assert scene.held("open_value") == max(qty, 200) * 200
         scene.clock.advance(s=86_400)
         for _ in range(4):
-            await turn(scene, s=61)
+            await round_trip(scene, s=61)
         assert (scene.held("open_value"), scene.held()) == (Decimal(0), Decimal(max(qty, 200) * 200))
         assert await verdict(scene, reply) != "unknown"
         await scene.written()
@@ -1146,7 +1140,7 @@ async def test_a_day_order_that_no_list_shows_is_held_though_the_clock_is_set_ah
         assert is_passed(await scene.place(remark="own words"))
         scene.clock.step_wall(s=20 * 86_400)
         for _ in range(4):
-            await turn(scene, s=61)
+            await round_trip(scene, s=61)
         assert scene.held("open_value") == 20_000
 
 
@@ -1155,16 +1149,16 @@ async def test_b20_what_a_daemon_without_its_login_does_not_list_is_there_all_th
     nothing, logged_out = b'{"ret_type":0,"s2c":{"order_list":[]}}', b'{"ret_type":0,"s2c":{"trd_logined":false}}'
     async with stage(tmp_path, policies=LIMITS) as scene:
         await scene.placed()
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         lost = await doubted(scene, acts=True, qty=200)
         for path in LISTS:
             scene.daemon.faults.always(Garbage(nothing), path=path)
         scene.daemon.faults.always(Garbage(logged_out), path="/api/global-state")
         for _ in range(6):
-            await turn(scene, s=61)
+            await round_trip(scene, s=61)
         assert (scene.held("open_value"), await verdict(scene, lost)) == (Decimal(60_000), "unknown")
         scene.daemon.faults.clear()
-        await turn(scene, s=61)
+        await round_trip(scene, s=61)
         assert (scene.held("open_value"), await verdict(scene, lost)) == (Decimal(60_000), "accepted")
 
 
@@ -1180,15 +1174,15 @@ async def test_b20_what_the_daemons_memory_does_not_list_is_there_all_the_same(t
 
     async with stage(tmp_path, policies=LIMITS) as scene:
         name = await scene.placed()
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         scene.daemon.faults.always(Forgetful(), path="/api/orders")
         for _ in range(8):
-            await turn(scene, s=31)
+            await round_trip(scene, s=31)
         assert (scene.held("open_value"), scene.held()) == (Decimal(20_000), Decimal(20_000))
         assert is_passed(await scene.modify(name, qty=200))
         del scene.daemon.orders[name]
         for _ in range(5):
-            await turn(scene, s=31)
+            await round_trip(scene, s=31)
         assert scene.held("open_value") == 0
 
 
@@ -1196,14 +1190,14 @@ async def test_an_order_that_vanished_while_the_guard_was_down_is_not_held_for_e
     """It was listed before the start and is in neither list after it: twice, a minute after it at the soonest."""
     async with stage(tmp_path, policies=LIMITS) as scene:
         name = await scene.placed()
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
     del scene.daemon.orders[name]
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
-        await turn(scene, s=59)
-        await turn(scene, s=29)
+        await round_trip(scene, s=59)
+        await round_trip(scene, s=29)
         assert scene.held("open_value") == 20_000
-        await turn(scene, s=31)
-        await turn(scene, s=31)
+        await round_trip(scene, s=31)
+        await round_trip(scene, s=31)
         assert (scene.held("open_value"), scene.held()) == (Decimal(0), Decimal(20_000))
         await scene.written()
         assert ledger_of(recover(tmp_path / "state").state) == scene.ledger()
@@ -1214,10 +1208,10 @@ async def test_an_accepted_order_that_no_list_has_ever_shown_stays_held(tmp_path
     async with stage(tmp_path, policies=LIMITS) as scene:
         del scene.daemon.orders[await scene.placed()]
         for _ in range(4):
-            await turn(scene, s=31)
+            await round_trip(scene, s=31)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         for _ in range(5):
-            await turn(scene, s=31)
+            await round_trip(scene, s=31)
         assert (scene.held("open_value"), scene.held()) == (Decimal(20_000), Decimal(20_000))
 
 
@@ -1228,13 +1222,13 @@ async def test_what_is_filled_stays_told_while_a_change_in_doubt_holds_more(tmp_
         name = said(placed)["s2c"]["order_id_ex"]
         order, book = scene.daemon.orders[name], scene.daemon.world.book
         book.fill(order, qty=Decimal(50), price=Decimal(200), at=scene.clock.wall())
-        await turn(scene, s=6)
+        await round_trip(scene, s=6)
         path = f"/guard/v1/decisions/{decision_of(placed)}"
         assert said(await scene.ask(path))["filled_qty"] == "50"
         scene.daemon.faults.add(Reset(acts=False), path=MODIFY)
         await scene.modify(name, qty=100)
         order.qty = Decimal(400)
-        await turn(scene, s=61)
-        await turn(scene, s=61)
+        await round_trip(scene, s=61)
+        await round_trip(scene, s=61)
         assert scene.held("open_value") == 350 * 200
         assert said(await scene.ask(path))["filled_qty"] == "50"

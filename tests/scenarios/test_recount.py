@@ -60,7 +60,7 @@ async def test_counters_are_those_of_policies_that_were_always_in_force(tmp_path
         async with stage(tmp_path / name, *PEOPLE, policies=policies) as scene:
             await live(scene, turns=25, seed=seed)
             if name == "later":
-                (scene.config.parent / "policies/roomy.toml").write_text(NEW)
+                scene.write_policy(NEW, "roomy.toml")
                 change = await scene.guard.changes.policies.reload(Who("desk", "from now on"))
                 assert (change.result, change.errors) == ("applied", ())
                 assert {cell.partition("/")[0] for cell in change.counters} >= {"daily_value", "new_orders"}
@@ -194,7 +194,7 @@ async def test_files_that_were_edited_while_no_guard_ran_count_from_the_record(t
         policies = {"desk.toml": DESK} | ({"roomy.toml": NEW} if name == "always" else {})
         async with stage(tmp_path / name, *limited, policies=policies) as scene:
             await live(scene, turns=30, seed=seed)
-        (scene.config.parent / "policies/roomy.toml").write_text(NEW)
+        scene.write_policy(NEW, "roomy.toml")
         for run in range(2):
             async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
                 await live(scene, turns=10, seed=seed + run)

@@ -19,7 +19,7 @@ READS: Final = '[rates]\nreads = "3/300s"\n'
 
 async def reload(scene: Stage, text: str) -> ChangeResult:
     """One more policy, in force from now on."""
-    (scene.config.parent / "policies/more.toml").write_text(text)
+    scene.write_policy(text, "more.toml")
     change = await scene.guard.changes.policies.reload(Who("desk", "careful"))
     assert change.result == "applied", change
     return change

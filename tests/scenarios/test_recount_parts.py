@@ -42,7 +42,7 @@ def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def reloaded(scene: Stage, text: str = NEW) -> Any:
     """One policy more."""
-    (scene.config.parent / "policies/roomy.toml").write_text(text)
+    scene.write_policy(text, "roomy.toml")
     return await scene.guard.changes.policies.reload(Who("desk", "from now on"))
 
 
@@ -108,7 +108,7 @@ async def test_parts_of_a_change_that_failed_move_nothing(tmp_path: Path, monkey
         assert scene.sums("open_orders") == 7
         assert scene.sums("daily_value") == 0
         whole = scene.ledger()
-    (scene.config.parent / "policies/roomy.toml").write_text("[budgets]\nopen_orders = 1000\n")
+    scene.write_policy("[budgets]\nopen_orders = 1000\n", "roomy.toml")
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert scene.ledger() == whole
 
@@ -118,7 +118,7 @@ async def test_a_start_tells_new_counters_in_parts_too(tmp_path: Path) -> None:
     async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE}) as scene:
         for n in range(5):
             await scene.placed(price=200, remark=str(n))
-    (scene.config.parent / "policies/roomy.toml").write_text("[budgets]\nopen_orders = 1000\n")
+    scene.write_policy("[budgets]\nopen_orders = 1000\n", "roomy.toml")
     ledgers = []
     for _ in range(2):
         async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
@@ -137,7 +137,7 @@ async def test_what_a_start_was_cut_short_in_telling_is_told_by_the_next(
         for n in range(5):
             await scene.placed(remark=str(n))
     new = '[rates]\nper = "key"\nnew_orders = "100000/3600s"\n[budgets]\nopen_orders = 1000\n'
-    (scene.config.parent / "policies/roomy.toml").write_text(new)
+    scene.write_policy(new, "roomy.toml")
     state, before = tmp_path / "state", tmp_path / "before"
     shutil.copytree(state, before)
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
@@ -164,7 +164,7 @@ async def test_a_start_tells_stamps_of_a_new_rate_in_parts_too(tmp_path: Path, m
     async with stage(tmp_path, *map(record, people), policies={"desk.toml": WIDE}) as scene:
         for who in people:
             await scene.placed(who=who, remark=who)
-    (scene.config.parent / "policies/roomy.toml").write_text('[rates]\nper = "key"\nnew_orders = "100000/3600s"\n')
+    scene.write_policy('[rates]\nper = "key"\nnew_orders = "100000/3600s"\n', "roomy.toml")
     ledgers = []
     for _ in range(2):
         async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
@@ -190,7 +190,7 @@ async def test_a_log_longer_than_a_record_takes_is_told_in_pieces(
         if not is_start:
             assert (await reloaded(scene, text)).result == "applied"
             assert scene.stamps("new_orders") == count
-    (scene.config.parent / "policies/roomy.toml").write_text(text)
+    scene.write_policy(text, "roomy.toml")
     ledgers = []
     for _ in range(2):
         async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:

@@ -2,11 +2,9 @@
 
 import asyncio
 import shutil
-from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded
-from typing import Any
 
 import pytest
 
@@ -14,7 +12,19 @@ from guard.simulator import Simulator
 from guard.simulator.faults import Hold, RetType
 from tests.support.clock import ManualClock
 from tests.support.guards import codes, of_type, operate, record, said
-from tests.support.stage import DAILY, ORDER, TIGHT, TRADING, Stage, again, code_of, decision_of, is_passed, stage
+from tests.support.stage import (
+    DAILY,
+    ORDER,
+    TIGHT,
+    TRADING,
+    Stage,
+    again,
+    code_of,
+    decision_of,
+    is_passed,
+    next_run,
+    stage,
+)
 
 
 async def killed(scene: Stage, to: Path) -> Path:
@@ -25,11 +35,6 @@ async def killed(scene: Stage, to: Path) -> Path:
     await scene.written()
     shutil.copytree(scene.config.parent, to)
     return to / scene.config.name
-
-
-def next_run(scene: Stage, config: Path | None = None, **given: Any) -> AbstractAsyncContextManager[Stage]:
-    """The guard again, over the same daemon."""
-    return again(config or scene.config, daemon=scene.daemon, clock=given.pop("clock", scene.clock), **given)
 
 
 # ---------------------------------------------------------------- what survives

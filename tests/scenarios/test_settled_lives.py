@@ -10,9 +10,10 @@ from guard.recovery.readback import recover
 from guard.replay import Options, replayed
 from guard.simulator.faults import Ids, Reset
 from tests.scenarios.test_outside import elsewhere
-from tests.scenarios.test_reconcile import LIMITS, turn
+from tests.scenarios.test_reconcile import LIMITS
 from tests.support.guards import operate, record
 from tests.support.stage import MODIFY, ORDER, Stage, again, ledger_of, stage
+from tests.support.tracked import round_trip
 
 ROOM = LIMITS.replace("00000 HKD", "0000000 HKD")
 
@@ -61,9 +62,9 @@ async def test_whatever_a_person_settles_the_record_says_the_same(tmp_path: Path
         async with again(config, daemon=daemon, clock=clock) as scene:
             for _ in range(12):
                 await dice.choice([place, place, touch])(scene, dice)
-                await turn(scene, s=dice.choice([6, 61, 86_400]))
+                await round_trip(scene, s=dice.choice([6, 61, 86_400]))
                 taken += await settle_all(scene, dice)
-            await turn(scene, s=6)
+            await round_trip(scene, s=6)
             assert scene.guard.supervisor.concerns() == ()
             await scene.written()
             assert ledger_of(recover(tmp_path / "state").state) == scene.ledger()

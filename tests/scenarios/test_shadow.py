@@ -194,7 +194,7 @@ async def test_an_order_that_comes_back_is_new_to_a_shadow_as_well(tmp_path: Pat
             mine = await scene.placed()
             await rested(scene, mine)
             if mode == "enforce":
-                (scene.config.parent / "policies/watched.toml").write_text(watched.replace("shadow", mode))
+                scene.write_policy(watched.replace("shadow", mode), "watched.toml")
                 assert (await scene.guard.changes.policies.reload(Who("desk", "now"))).result == "applied"
             reply = await scene.modify(mine, **ENABLE)
             assert is_passed(reply) == (mode == "shadow")

@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, ExitStack
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -29,12 +29,7 @@ from guard.simulator import Simulator
 from tests.support.disk import FaultyDisk
 from tests.support.guards import ask, lay_out, made, of_type, operate, order, record, running, write_keys
 from tests.support.signed import FOREIGN
-from tests.support.stage import TIGHT, Stage, again, code_of, decision_of, is_passed, stage
-
-
-def next_run(scene: Stage, config: Path | None = None, **given: Any) -> AbstractAsyncContextManager[Stage]:
-    """The guard again, over the same daemon."""
-    return again(config or scene.config, daemon=scene.daemon, clock=given.pop("clock", scene.clock), **given)
+from tests.support.stage import TIGHT, code_of, decision_of, is_passed, next_run, stage
 
 
 class SlowNames(ThreadPoolExecutor):

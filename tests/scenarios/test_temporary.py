@@ -23,11 +23,6 @@ BUDGET: Final = '[policy]\nexpires_at = {end}\n[orders]\nper_day = 2\n[budgets]\
 pytestmark = pytest.mark.usefixtures("lists_when_told")
 
 
-def write(scene: Stage, text: str, name: str = "short.toml") -> None:
-    """One file of the directory."""
-    (scene.config.parent / "policies" / name).write_text(text)
-
-
 async def reload(scene: Stage) -> tuple[str, ...]:
     """The files are in force; which counters were made."""
     change = await scene.guard.changes.policies.reload(Who("desk", "for a while"))
@@ -39,7 +34,7 @@ async def test_a_refusal_says_until_when_the_policy_binds(tmp_path: Path) -> Non
     """In the answer, in a dry run, in the record, in `explain`: of the temporary policy, and of no other."""
     async with stage(tmp_path, *KEYS, policies={"desk.toml": WIDE}) as scene:
         until = end(scene.clock)
-        write(scene, SHORT.format(end=until))
+        scene.write_policy(SHORT.format(end=until), "short.toml")
         await reload(scene)
         reply = await scene.place(qty=400)
         checked = await scene.ask("/guard/v1/check", {"path": "/api/order", "body": order(qty=400, price=200)})
@@ -63,7 +58,7 @@ async def test_an_ended_policy_is_told_as_expired(tmp_path: Path) -> None:
     """To the second: whoever wonders why orders are `no_policy` finds the one that covered them, and when it ended."""
     async with stage(tmp_path, *KEYS, policies={"short.toml": SHORT.format(end="2099-01-01T00:00:00Z")}) as scene:
         until = end(scene.clock)
-        write(scene, SHORT.format(end=until))
+        scene.write_policy(SHORT.format(end=until), "short.toml")
         await reload(scene)
         for away_s, expiring, expired, passes in ((599, {"short": until}, {}, True), (1, {}, {"short": until}, False)):
             scene.clock.advance(s=away_s)
@@ -80,7 +75,7 @@ async def test_a_fault_of_the_sweep_keeps_no_temporary_policy_in_force(
     monkeypatch.setattr(lifecycle, "EVERY_S", 0.01)
     monkeypatch.setattr(supervisor, "AGAIN_S", 0.01)
     async with stage(tmp_path, *KEYS, policies={"desk.toml": WIDE}) as scene:
-        write(scene, SHORT.format(end=end(scene.clock)))
+        scene.write_policy(SHORT.format(end=end(scene.clock)), "short.toml")
         await reload(scene)
         good, faults = scene.guard.relay.tick, iter([RuntimeError("a defect")])
 
@@ -106,7 +101,7 @@ async def test_a_temporary_policy_ends_with_the_counters_that_were_made_for_it(t
     """Until its end it counts what went before it; then orders pass, cancels settle, and a start finds the same."""
     async with stage(tmp_path, *KEYS, policies={"desk.toml": WIDE}) as scene:
         first = await scene.placed(price=200, remark="1")
-        write(scene, BUDGET.format(end=end(scene.clock)))
+        scene.write_policy(BUDGET.format(end=end(scene.clock)), "short.toml")
         assert {cell.partition("/")[0] for cell in await reload(scene)} == {"daily_value", "orders_per_day"}
         second = await scene.placed(price=200, remark="2")
         assert code_of(await scene.place(price=200, remark="3")) == (403, "orders_per_day")
@@ -132,7 +127,7 @@ async def test_what_comes_back_counts_what_went_while_it_was_away(tmp_path: Path
     limited = WIDE + "per_day = 3\n"
     async with stage(tmp_path, *KEYS, policies={"desk.toml": limited}) as scene:
         await scene.placed(price=200, remark="0")
-        write(scene, WIDE, "desk.toml")
+        scene.write_policy(WIDE, "desk.toml")
         body = {"reason": "a long day", "until": end(scene.clock)}
         assert (await operate(scene.guard, "/admin/policy/reload", body))[1]["result"] == "applied"
         for number in (1, 2, 3):
@@ -148,7 +143,7 @@ async def test_what_comes_back_counts_what_went_while_it_was_away(tmp_path: Path
 
 async def three_on_a_long_day(scene: Stage) -> None:
     """Three orders while their daily limit is lifted for a time, all on the disk."""
-    write(scene, WIDE, "desk.toml")
+    scene.write_policy(WIDE, "desk.toml")
     body = {"reason": "a long day", "until": end(scene.clock)}
     assert (await operate(scene.guard, "/admin/policy/reload", body))[1]["result"] == "applied"
     for number in (1, 2, 3):

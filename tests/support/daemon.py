@@ -11,6 +11,8 @@ from aiohttp import web
 from guard.clock import Clock
 from guard.simulator import Simulator
 from guard.simulator.app import application
+from guard.simulator.contracts import find
+from guard.simulator.instruments import Instrument
 from guard.simulator.keys import Key
 from guard.terms import Answer, Failure, Outbound
 
@@ -74,7 +76,8 @@ async def s2c(simulator: Simulator, path: str, body: Any = None, **members: Any)
     return found
 
 
-def order(**members: Any) -> dict[str, Any]:
-    """A flat order: buy 100 Tencent at 300, simulated account 123456."""
-    plain = {"market": "HK", "acc_id": 123456, "env": "simulate", "side": "BUY", "code": "00700"}
-    return plain | {"qty": 100, "price": 300.0} | members
+def listed(symbol: str) -> Instrument:
+    """An instrument of the simulated world."""
+    found = find(symbol)
+    assert found is not None, symbol
+    return found

@@ -3,12 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from guard.access.issuers import NOBODY
+from guard.activeconfig import config_of
 from guard.admin.trading import ScopeBody, StateBody
 from guard.journal import Disk
 from guard.lifecycle import Guard
@@ -103,6 +105,15 @@ class Stage:
         body = StateBody(state, "because", ScopeBody(**scope))
         assert (await self.guard.changes.set_state(body, by="desk")).result == "applied"
 
+    def lose_policies(self) -> None:
+        """No policies are in force any more."""
+        desk = self.guard.desk
+        desk.config = config_of(desk.config.settings, desk.config.keyring, NOBODY, policies=None)
+
+    def write_policy(self, text: str, name: str = "desk.toml") -> None:
+        """A policy file, as an editor would leave it."""
+        (self.config.parent / "policies" / name).write_text(text)
+
     def hold(self, qty: int, *, env: Env = Env.SIMULATE) -> None:
         """The account has got so many shares of Tencent more."""
         self.daemon.world.ledger.book(Account(env, 123456), LISTED["HK.00700"], qty=Decimal(qty), price=Decimal(300))
@@ -125,6 +136,14 @@ class Stage:
     def sums(self, word: str) -> int:
         """What stands on all counters of this word, in the ledger's own units."""
         return sum(amount for cell, amount in self.guard.desk.state.sums.items() if cell.startswith(f"{word}/"))
+
+    def days(self) -> tuple[Decimal, Decimal]:
+        """What stands on each of the two budgets of the day, which begin it at different times."""
+        days = [Decimal(0), Decimal(0)]
+        for cell, amount in self.guard.desk.state.sums.items():
+            if cell.startswith("daily_value/"):
+                days[cell.endswith(",all")] += Decimal(amount) / LEDGER_UNIT
+        return days[0], days[1]
 
     def stamps(self, word: str) -> int:
         """How many stamps all windows of this word hold."""
@@ -195,6 +214,11 @@ async def again(
     """A guard over files that are there already."""
     async with guards.running(config, daemon=daemon, clock=clock, disk=disk) as guard:
         yield Stage(guard, daemon, clock, config)
+
+
+def next_run(scene: Stage, config: Path | None = None, **given: Any) -> AbstractAsyncContextManager[Stage]:
+    """The guard again, over the same daemon and, unless others are given, the same files and clock."""
+    return again(config or scene.config, daemon=scene.daemon, clock=given.pop("clock", scene.clock), **given)
 
 
 def change(order_id_ex: str | None, **members: Any) -> dict[str, Any]:

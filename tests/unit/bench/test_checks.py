@@ -1,6 +1,5 @@
 """What the benchmark asks of a contestant before it is timed, and of its record afterwards."""
 
-import importlib
 import json
 from collections.abc import Callable
 from hashlib import sha256
@@ -14,13 +13,6 @@ import pytest
 from guard.access.issuers import LIFETIME_MAX_S
 
 ROOT: Final = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The modules of the benchmark by name."""
-    monkeypatch.syspath_prepend(str(ROOT / "bench"))
-    return importlib.import_module
 
 
 def recorded(folder: Path, *, orders: int, refused: int = 0, sockets: int = 0) -> Path:

@@ -1,6 +1,5 @@
 """A run says which of its windows are to be doubted, by a fixed loop before each of them."""
 
-import importlib
 import os
 from pathlib import Path
 from typing import Any, Final
@@ -11,13 +10,6 @@ from msgspec.structs import replace
 from tests.unit.bench.test_report import cells, results
 
 ROOT: Final = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The modules of the benchmark by name."""
-    monkeypatch.syspath_prepend(str(ROOT / "bench"))
-    return importlib.import_module
 
 
 def calm(bench: Any) -> Any:

@@ -1,19 +1,11 @@
 """The longest pause of the loop is one of the figures to hold: the worst of everything that was done, at any level."""
 
-import importlib
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 ROOT: Final = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The modules of the benchmark by name."""
-    monkeypatch.syspath_prepend(str(ROOT / "bench"))
-    return importlib.import_module
 
 
 def level(bench: Any, orders: int, **held_up: list[float]) -> Any:

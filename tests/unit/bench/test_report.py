@@ -1,10 +1,7 @@
 """The document of a run says what was found, what was skipped, and which figures are not held."""
 
-import importlib
 from pathlib import Path
 from typing import Any, Final
-
-import pytest
 
 from guard.access.proven import TOKENS_MAX
 
@@ -19,13 +16,6 @@ CPU_US: Final = {
     "aiohttp": 800.0,
 }
 FRAME_US: Final = {"guard": 1.0, "aiohttp": 8.0}
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The modules of the benchmark by name."""
-    monkeypatch.syspath_prepend(str(ROOT / "bench"))
-    return importlib.import_module
 
 
 def results(bench: Any, *, with_scale: bool = True, readings: list[int] | None = None) -> Any:

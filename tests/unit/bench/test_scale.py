@@ -1,6 +1,5 @@
 """Guards of several sizes are compared with the smallest one, of ten keys, by the same callers."""
 
-import importlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -8,13 +7,6 @@ from typing import Any, Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The modules of the benchmark by name."""
-    monkeypatch.syspath_prepend(str(ROOT / "bench"))
-    return importlib.import_module
 
 
 class Asked:

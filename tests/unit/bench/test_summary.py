@@ -1,22 +1,13 @@
 """What is saved beside the windows is what the tables say."""
 
-import importlib
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import pytest
 
 from tests.unit.bench.test_report import CPU_US, cells, results
 
 ROOT: Final = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The modules of the benchmark by name."""
-    monkeypatch.syspath_prepend(str(ROOT / "bench"))
-    return importlib.import_module
 
 
 def span(smallest: float, median: float, largest: float) -> dict[str, float]:

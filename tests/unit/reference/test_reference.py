@@ -10,8 +10,8 @@ from guard.codes import Code
 from guard.markets import split_symbol
 from guard.reference import ReferenceBounds
 from guard.terms import Account, Env, Exchange, Instrument, Missing, Needs, PlaceOrder, Position, Quote, Side, World
-from tests.support.daemon import order as simulated_order
 from tests.support.daemon import s2c
+from tests.support.guards import order as simulated_order
 from tests.support.reference import ACCOUNT, ALL, BOTH, PRICE, WHAT, Bench, bench, order
 
 OPTION = "US.AAPL261218C200000"

@@ -4,7 +4,8 @@ import pytest
 
 from guard.simulator import Simulator
 from tests.support.clock import ManualClock
-from tests.support.daemon import ask, order, s2c
+from tests.support.daemon import ask, s2c
+from tests.support.guards import order
 
 WHO = {"acc_id": 123456, "env": "simulate", "market": "HK"}
 

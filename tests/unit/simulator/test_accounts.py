@@ -7,17 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from guard.simulator.accounts import Holding, Ledger, cost_of
-from guard.simulator.contracts import find
-from guard.simulator.instruments import Instrument
 from guard.terms import Account, Env
+from tests.support.daemon import listed
 
 REAL = Account(Env.REAL, 123456)
-
-
-def _named(symbol: str) -> Instrument:
-    found = find(symbol)
-    assert found is not None
-    return found
 
 
 def test_the_examples_account_is_in_both_environments() -> None:
@@ -58,7 +51,7 @@ def test_an_ambiguous_card_names_nobody() -> None:
 
 def test_buying_and_selling_moves_cash_cost_and_profit() -> None:
     """Average cost on the way in, realized profit on the way out, and through zero into a short position."""
-    ledger, tencent = Ledger(), _named("HK.00700")
+    ledger, tencent = Ledger(), listed("HK.00700")
     start = ledger.balance(REAL, "HKD")
     for qty, price in ((100, 300), (100, 310), (-50, 325), (-200, 320)):
         ledger.book(REAL, tencent, qty=Decimal(qty), price=Decimal(price))
@@ -67,12 +60,12 @@ def test_buying_and_selling_moves_cash_cost_and_profit() -> None:
     assert (held.qty, held.cost, held.realized) == (Decimal(-50), Decimal(320), Decimal(3250))
     assert ledger.balance(REAL, "HKD") == start - 61000 + 16250 + 64000
     assert ledger.held_by(REAL) == [held]
-    assert ledger.holding(REAL, _named("US.AAPL")).qty == 0
+    assert ledger.holding(REAL, listed("US.AAPL")).qty == 0
 
 
 def test_futures_move_cash_by_their_profit_only() -> None:
     """Ten points of the index are five hundred dollars."""
-    ledger, index = Ledger(), _named("HK.HSImain")
+    ledger, index = Ledger(), listed("HK.HSImain")
     start = ledger.balance(REAL, "HKD")
     ledger.book(REAL, index, qty=Decimal(1), price=Decimal(25000))
     assert ledger.balance(REAL, "HKD") == start
@@ -83,16 +76,16 @@ def test_futures_move_cash_by_their_profit_only() -> None:
 
 def test_orders_cost_their_value_or_their_margin() -> None:
     """Options by a hundred, futures a tenth of their notional."""
-    assert cost_of(_named("HK.00700"), Decimal(100), Decimal(300)) == 30000
-    assert cost_of(_named("US.AAPL261218C200000"), Decimal(2), Decimal(5)) == 1000
-    assert cost_of(_named("HK.HSImain"), Decimal(1), Decimal(25000)) == 125000
+    assert cost_of(listed("HK.00700"), Decimal(100), Decimal(300)) == 30000
+    assert cost_of(listed("US.AAPL261218C200000"), Decimal(2), Decimal(5)) == 1000
+    assert cost_of(listed("HK.HSImain"), Decimal(1), Decimal(25000)) == 125000
 
 
 @settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(-9, 9).filter(bool), st.integers(1, 9)), max_size=20))
 def test_profit_and_cost_account_for_every_fill(fills: list[tuple[int, int]]) -> None:
     """At any mark, realized and unrealized profit together are what the fills are worth."""
-    held, mark = Holding(_named("US.AAPL")), Decimal(7)
+    held, mark = Holding(listed("US.AAPL")), Decimal(7)
     for qty, price in fills:
         held.take(Decimal(qty), Decimal(price))
 

@@ -8,7 +8,8 @@ import pytest
 from guard.simulator import Simulator
 from guard.simulator.orders import Order, Status
 from tests.support.clock import ManualClock
-from tests.support.daemon import ask, order, s2c, said
+from tests.support.daemon import ask, s2c, said
+from tests.support.guards import order
 
 WHO = {"market": "HK", "acc_id": 123456, "env": "simulate"}
 MD5 = "e10adc3949ba59abbe56e057f20f883e"

@@ -14,7 +14,8 @@ from guard.simulator import Simulator
 from guard.simulator.keys import Key
 from guard.terms import Answer, Daemon, Outbound
 from tests.support.clock import ManualClock
-from tests.support.daemon import ask, order, s2c, said
+from tests.support.daemon import ask, s2c, said
+from tests.support.guards import order
 
 EXAMPLES: Final[list[dict[str, Any]]] = json.loads((Path(__file__).parents[2] / "seed" / "endpoints.json").read_text())
 MEANINGLESS: Final = {"/api/reconfirm-order", "/api/unlock-trade", "/api/modify-order"}

@@ -21,7 +21,8 @@ from guard.simulator.faults import (
 )
 from guard.terms import Answer, Failure
 from tests.support.clock import ManualClock
-from tests.support.daemon import ask, order
+from tests.support.daemon import ask
+from tests.support.guards import order
 
 
 def _simulator() -> Simulator:

@@ -4,7 +4,8 @@ from typing import Any
 
 from guard.simulator import Simulator
 from tests.support.clock import ManualClock
-from tests.support.daemon import order, s2c
+from tests.support.daemon import s2c
+from tests.support.guards import order
 
 WHO = {"acc_id": 123456, "env": "simulate", "market": "HK"}
 

@@ -5,17 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from guard.simulator.contracts import find
-from guard.simulator.instruments import Instrument
 from guard.simulator.tape import CANDLE_SPAN, Tape
+from tests.support.daemon import listed
 
 NOW = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
-
-
-def _named(symbol: str) -> Instrument:
-    found = find(symbol)
-    assert found is not None
-    return found
 
 
 def test_the_same_seed_shows_the_same_market() -> None:
@@ -34,7 +27,7 @@ def test_prices_move_and_stay_near_their_base() -> None:
     tape, seen = Tape(1), set()
     for _ in range(500):
         tape.advance()
-        seen.add(tape.price(_named("HK.00700")))
+        seen.add(tape.price(listed("HK.00700")))
 
     assert len(seen) > 5
     assert all(abs(price - 300) <= 8 for price in seen)
@@ -42,7 +35,7 @@ def test_prices_move_and_stay_near_their_base() -> None:
 
 def test_a_price_can_be_put_anywhere() -> None:
     """What a test sets is the last price, the ask, and one step above the bid."""
-    tape, tencent = Tape(1), _named("HK.00700")
+    tape, tencent = Tape(1), listed("HK.00700")
     tape.last["HK.00700"] = Decimal("512.4")
 
     assert tape.ask(tencent) == Decimal("512.4")
@@ -51,7 +44,7 @@ def test_a_price_can_be_put_anywhere() -> None:
 
 def test_options_follow_their_owner_until_they_are_priced() -> None:
     """A call is worth more when its owner is; a price on the tape wins."""
-    tape, call = Tape(1), _named("US.AAPL261218C200000")
+    tape, call = Tape(1), listed("US.AAPL261218C200000")
     before = tape.price(call)
     tape.last["US.AAPL"] = Decimal(250)
     assert tape.price(call) >= Decimal(50) > before
@@ -62,7 +55,7 @@ def test_options_follow_their_owner_until_they_are_priced() -> None:
 
 def test_the_book_has_two_sides_and_ends_at_zero() -> None:
     """Asks rise, bids fall, and no level costs nothing."""
-    tape, penny = Tape(1), _named("HK.14730")
+    tape, penny = Tape(1), listed("HK.14730")
     tape.last[penny.symbol] = Decimal("0.003")
 
     asks, bids = tape.levels(penny, 5, is_bid=False), tape.levels(penny, 5, is_bid=True)
@@ -74,7 +67,7 @@ def test_the_book_has_two_sides_and_ends_at_zero() -> None:
 @pytest.mark.parametrize("kl_type", sorted(CANDLE_SPAN))
 def test_candles_hold_their_close_between_high_and_low(kl_type: int) -> None:
     """Every candle is possible, they are in order, and the newest closes at the last price."""
-    tape, tencent = Tape(1), _named("HK.00700")
+    tape, tencent = Tape(1), listed("HK.00700")
     candles = tape.candles(tencent, kl_type, until=NOW, count=20)
 
     assert len(candles) == 20

@@ -9,7 +9,8 @@ from guard.simulator import Simulator
 from guard.simulator.orders import Status
 from guard.simulator.world import Push
 from tests.support.clock import ManualClock
-from tests.support.daemon import order, s2c
+from tests.support.daemon import s2c
+from tests.support.guards import order
 from tests.support.protobuf import read_push
 
 

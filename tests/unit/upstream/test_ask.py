@@ -174,14 +174,15 @@ async def test_a_fault_is_told_and_counts_against_the_daemon(is_slow: bool) -> N
         await client.close()
 
 
+async def silent(talk: Talk) -> None:
+    """Answers once, and then no more."""
+    await talk.request()
+    await talk.say(answer())
+    await talk.hang()
+
+
 async def test_a_client_that_closes_tells_those_that_wait() -> None:
     """Their requests had left; none is told to send it anew."""
-
-    async def silent(talk: Talk) -> None:
-        await talk.request()
-        await talk.say(answer())
-        await talk.hang()
-
     async with scripted(silent) as daemon:
         client, heard = client_of(daemon), Heard()
         await opened(client)
@@ -194,12 +195,6 @@ async def test_a_client_that_closes_tells_those_that_wait() -> None:
 
 async def test_a_fault_of_one_that_is_told_is_not_the_others() -> None:
     """All that asked are told in the same turn, and no slot stays taken."""
-
-    async def silent(talk: Talk) -> None:
-        await talk.request()
-        await talk.say(answer())
-        await talk.hang()
-
     async with asyncio.timeout(10), scripted(default=silent) as daemon:
         client, heard = client_of(daemon), Heard()
 
