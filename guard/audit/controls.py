@@ -58,10 +58,8 @@ def _approved(facts: Facts) -> str:
 
 
 def _doubts(facts: Facts) -> str:
-    open_ = sum(doubt.settled is None for doubt in facts.doubts.values())
-    return (
-        f"{_times(facts.doubts_total, 'unknown outcome')}, {open_} open; {_times(facts.outside.total, 'order')} outside"
-    )
+    told = f"{_times(facts.doubts_total, 'unknown outcome')}, {facts.doubts_open} open"
+    return f"{told}; {_times(facts.outside.total, 'order')} outside"
 
 
 def _outcomes(facts: Facts) -> str:
@@ -141,9 +139,8 @@ def findings(facts: Facts) -> Iterable[tuple[str, str, str]]:
     seq, ts = facts.begins or (1, "")
     if seq > 1 and (facts.since or "") < ts:
         yield "look", f"Records 1 to {seq - 1} are pruned: what was before {ts[:19]}Z is not in this report", "proof"
-    unsettled = sum(doubt.settled is None for doubt in facts.doubts.values())
-    if unsettled:
-        yield "bad", f"{_times(unsettled, 'order')} whose outcome is still unknown", "outcomes"
+    if facts.doubts_open:
+        yield "bad", f"{_times(facts.doubts_open, 'order')} whose outcome is still unknown", "outcomes"
     if facts.outside.total:
         yield "bad", f"{_times(facts.outside.total, 'order')} at the broker that did not pass the guard", "outside"
     if facts.noted["gap"]:

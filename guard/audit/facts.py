@@ -134,6 +134,11 @@ class Facts:
             if handler is not None:
                 handler(self, line.ts, members)
 
+    @property
+    def doubts_open(self) -> int:
+        """How many of the doubts that are listed nothing has settled."""
+        return sum(doubt.settled is None for doubt in self.doubts.values())
+
     # ------------------------------------------------------------ decisions
 
     def decision(self, ts: str, members: Mapping[str, Any]) -> None:

@@ -123,13 +123,12 @@ def _summary(data: ReportData) -> Markup:
     turned = sum(facts.effects[f"{effect}_refuse"] for effect in ORDERS)
     sent = sum(facts.outcomes.values()) - facts.outcomes["not_sent"]
     share = f"{100 * turned / (allowed + turned):.1f} % of what was asked" if allowed + turned else "none was asked for"
-    open_ = sum(doubt.settled is None for doubt in facts.doubts.values())
     named = len(facts.keys.keys() - {""})
     reloads = f"{facts.noted['reloads: refused']} refused; {facts.states.total} changes of trading state"
     figures: list[tuple[str, str, str]] = [
         ("Orders allowed", number(allowed), f"{number(facts.order_outcomes['accepted'])} accepted by the daemon"),
         ("Orders refused", number(turned), share),
-        ("Unknown outcomes", number(facts.doubts_total), f"{open_} open, of {number(sent)} trades sent"),
+        ("Unknown outcomes", number(facts.doubts_total), f"{facts.doubts_open} open, of {number(sent)} trades sent"),
         ("Outside the guard", number(facts.outside.total), "orders that the guard did not send"),
         ("Reloads of policies", number(facts.noted["reloads: applied"]), reloads),
         ("Days with requests", number(len(facts.days)), f"{named} key{'s' * (named != 1)}"),
