@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from guard.policy.amounts import currency_of_tag
 from guard.policy.combining import Judgement
@@ -75,7 +76,7 @@ def looked(
     found: list[RuleLook] = []
     rates = plan.all_reads if account is None else plan.all_cancels
     for rule in rates if proposal is None else plan.all_rules:
-        answer = rule.judge(request if proposal is None else proposal)  # type: ignore[arg-type]
+        answer = rule.judge(request if proposal is None else proposal)  # type: ignore[arg-type] # each its own
         file, line, text = lines.place(rule.policy, rule.name)
         largest = None if proposal is None else rule.largest(proposal)
         base = RuleLook(rule.policy, rule.name, "passes", "", file=file, line=line, text=text)
@@ -85,19 +86,14 @@ def looked(
             found += [_counting(base, claim, used(claim)) for claim in answer]
         else:
             words = "" if largest is None else f"up to {int(largest)} of this order"
-            found.append(_with(base, words=words, largest_qty=None if largest is None else str(int(largest))))
+            found.append(replace(base, words=words, largest_qty=None if largest is None else str(int(largest))))
     return tuple(found)
-
-
-def _with(look: RuleLook, **members: str | None) -> RuleLook:
-    fields = {name: getattr(look, name) for name in look.__struct_fields__}
-    return RuleLook(**(fields | members))
 
 
 def _refusing(look: RuleLook, reason: Reason, largest: int | None) -> RuleLook:
     numbers = {"asked": reason.observed, "limit": reason.limit, "unit": reason.unit}
     text = None if largest is None else str(largest)
-    return _with(look, said="refuses", words=reason.message, largest_qty=text, **numbers)
+    return replace(look, said="refuses", words=reason.message, largest_qty=text, **numbers)
 
 
 def _counting(look: RuleLook, claim: Claim, used: int | None) -> RuleLook:
@@ -116,7 +112,7 @@ def _counting(look: RuleLook, claim: Claim, used: int | None) -> RuleLook:
     window = f" in {claim.window_ms // 1000} s" if claim.window_ms else ""
     stood = "?" if used is None else shown(used)
     limit = "no cap, for it only reduces a position" if cap is None else f"{shown(cap)} {unit}"
-    return _with(
+    return replace(
         look,
         said="refuses" if is_full else "passes",
         words=f"{stood} used + {shown(claim.amount)} asked of {limit}{window}",
