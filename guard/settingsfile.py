@@ -135,7 +135,7 @@ def _parsed(text: str, *, origin: str, root: str) -> "SettingsRead":
     except tomllib.TOMLDecodeError as error:
         return SettingsRead(Settings(root=root), [f"{origin}: not TOML: {error}"], _ALL)
     values, errors, wrong = _tables(raw, origin)
-    return SettingsRead(Settings(**values, root=root), errors, wrong)  # type: ignore[arg-type]
+    return SettingsRead(Settings(**values, root=root), errors, wrong)  # type: ignore[arg-type] # by table
 
 
 def _untold(settings: Settings, told: Iterable[str]) -> list[str]:

@@ -140,7 +140,7 @@ if __name__ == "__main__":
     parser.add_argument("path", type=Path)
     parser.add_argument("--vkey", type=Path, required=True)
     parser.add_argument("--held", type=Path)
-    parser.error = lambda message: stop(WRONG_USAGE, f"{message}\n\n{__doc__}")  # type: ignore[method-assign]
+    parser.error = lambda message: stop(WRONG_USAGE, f"{message}\n\n{__doc__}")  # type: ignore[method-assign] # as argparse has it
     said = parser.parse_args()
     try:
         keys, held = read_keys(said.vkey.read_text("utf-8")), said.held.read_text("utf-8") + "\n" if said.held else ""

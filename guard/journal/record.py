@@ -173,9 +173,10 @@ def folded(line: bytes) -> Entry:
     whose `typed` says more. `ValueError`: it is no record at all.
     """
     try:
-        return _FOLDED.decode(line)  # type: ignore[no-any-return]
+        found: Entry = _FOLDED.decode(line)
     except (msgspec.ValidationError, RecursionError):
         return decode(line)
+    return found
 
 
 def folded_all(block: bytes) -> list[Entry]:

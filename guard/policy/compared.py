@@ -15,6 +15,7 @@ from guard.policy.notation import Bad, Rate, Window
 from guard.policy.rows import Order, RuleRow
 
 Kind = Literal["looser", "tighter", "neutral", "mixed"]
+_OPPOSITE: Final[Mapping[Kind, Kind]] = {"looser": "tighter", "tighter": "looser"}
 
 
 def joined(kinds: Collection[Kind]) -> Kind:
@@ -27,7 +28,7 @@ def joined(kinds: Collection[Kind]) -> Kind:
 
 def opposite(kind: Kind) -> Kind:
     """The same change backwards."""
-    return {"looser": "tighter", "tighter": "looser"}.get(kind, kind)  # type: ignore[return-value]
+    return _OPPOSITE.get(kind, kind)
 
 
 def compared(row: RuleRow, before: Any, after: Any) -> Kind:

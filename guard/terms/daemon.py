@@ -57,6 +57,9 @@ class Answer(Struct, frozen=True, gc=False):
     retry_after_s: int | None = None
 
 
+FailureKind = Literal["refused", "timeout", "reset", "bad_answer", "too_large", "held", "open"]
+
+
 class Failure(Struct, frozen=True, gc=False):
     """No whole answer. `is_sent`: at least one byte of the request may have left, so nobody knows what happened.
 
@@ -64,7 +67,7 @@ class Failure(Struct, frozen=True, gc=False):
     withdrawn, or the circuit is open.
     """
 
-    kind: Literal["refused", "timeout", "reset", "bad_answer", "too_large", "held", "open"]
+    kind: FailureKind
     message: str
     is_sent: bool
     duration_us: int = 0

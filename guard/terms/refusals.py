@@ -69,7 +69,7 @@ def dated(refusal: Refusal, ends: Mapping[str, str]) -> Refusal:
 
 def refuse(code: Code, message: str, **fields: str | None) -> Refusal:
     """A refusal with a single reason."""
-    return Refusal((Reason(code, message, **fields),))  # type: ignore[arg-type]
+    return Refusal((Reason(code, message, **fields),))  # type: ignore[arg-type] # those of text
 
 
 def in_order(reasons: list[Reason]) -> tuple[Reason, ...]:

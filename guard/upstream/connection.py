@@ -9,7 +9,7 @@ import select
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
-from guard.terms import Failure
+from guard.terms import Failure, FailureKind
 from guard.upstream.answer import AnswerReader, ByteBudget, ParsedAnswer
 
 Future = asyncio.Future[ParsedAnswer | Failure]
@@ -178,7 +178,7 @@ class DaemonConnection(asyncio.Protocol):
         else:
             self._fail("timeout", "the daemon did not answer in time")
 
-    def _fail(self, kind: str, message: str) -> None:
+    def _fail(self, kind: FailureKind, message: str) -> None:
         self._is_spent, self.is_reusable = True, False
         self._reader.let_go()
         if self._timer is not None:
@@ -190,4 +190,4 @@ class DaemonConnection(asyncio.Protocol):
         if waiter is None or waiter.done():
             return
         is_lost = unsent is not None and kind == "reset"
-        waiter.set_result(UNSENT if is_lost else Failure(kind, message, is_sent=unsent is None))  # type: ignore[arg-type]
+        waiter.set_result(UNSENT if is_lost else Failure(kind, message, is_sent=unsent is None))
