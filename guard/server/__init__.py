@@ -13,7 +13,7 @@ is pure: `reader` by `grammar` (the shape of a head) and `fields` (its meaning).
 
 from guard.server.asking import Asker, Begin, answered
 from guard.server.bounds import TURNED_AWAY_MAX, EdgeBounds
-from guard.server.edge import EdgeCounts, UpgradedProtocol, Wiring
+from guard.server.edge import AT_ONCE_MAX, EdgeCounts, UpgradedProtocol, Wiring
 from guard.server.handshake import TlsServer, bound_sockets
 from guard.server.listener import Listener, serve, socket_file
 from guard.server.reader import HttpRequest, Reader
@@ -21,6 +21,7 @@ from guard.server.replies import passed_reply, refusal_reply
 from guard.server.wire import encode
 
 __all__ = [
+    "AT_ONCE_MAX",
     "TURNED_AWAY_MAX",
     "Asker",
     "Begin",

@@ -35,8 +35,6 @@ WALK_FAILED: Final = refuse(
     Code.RULE_ERROR, "the guard failed on this request; look at the record before you send it again"
 )
 _WS_VERSIONS: Final = (("Sec-WebSocket-Version", "13"),)  # RFC 6455 §4.4
-
-
 AT_ONCE_MAX: Final = 64  # the data of so many requests still fits the processor's caches
 ROOM_AT_ONCE: Final = 64  # of what nothing is lost with: whoever floods does not make each newcomer's look a long one
 

@@ -17,13 +17,14 @@ from msgspec.structs import replace
 
 from guard.codes import Code
 from guard.errors import JournalFault
+from guard.server import AT_ONCE_MAX
 from guard.terms import Answer, Effect, Failure, Outbound, refuse
 from guard.walk.broker import bucket_of
 from guard.walk.closing import Closing, Verdicts, close_together, verdict
 from guard.walk.door import RISKY
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending, interrupted, last_look
-from guard.walk.together import TOGETHER_MAX, raise_fault
+from guard.walk.together import raise_fault
 
 _CANCEL = Effect.ORDER_CANCEL  # asked of every trade
 _log = structlog.get_logger("guard")
@@ -175,7 +176,7 @@ class Carrier:
         self._ended.append(closing)
 
     def _close_ended(self) -> None:
-        now, self._ended = self._ended[:TOGETHER_MAX], self._ended[TOGETHER_MAX:]
+        now, self._ended = self._ended[:AT_ONCE_MAX], self._ended[AT_ONCE_MAX:]
         if self._ended:
             asyncio.get_running_loop().call_soon(self._close_ended)
         self._close(now)

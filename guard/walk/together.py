@@ -2,12 +2,10 @@
 
 A request that runs through its whole walk alone finds the code of every step cold: the processor has evicted it from
 its caches since the last request came there, and mispredicts its branches. If twenty requests take a step one after the
-other, it is warm for nineteen of them.
+other, it is warm for nineteen of them. At most `AT_ONCE_MAX` do: the data of more would not fit the caches.
 """
 
-from typing import Final, Protocol
-
-TOGETHER_MAX: Final = 64  # the data of so many requests still fits the processor's caches
+from typing import Protocol
 
 
 class Fallible(Protocol):
