@@ -15,7 +15,7 @@ from typing import Final
 
 from msgspec import structs
 
-from guard.access.issuers import NOBODY, Issuers
+from guard.access.issuers import NO_ISSUERS, Issuers
 from guard.access.proven import Claims, digest_of
 from guard.access.records import KeyRecord, Keyring, credential_of
 from guard.access.scopes import expand, narrowed
@@ -47,7 +47,7 @@ def bearer_of(header: str | None) -> str | None:
 
 
 def authenticate(
-    keyring: Keyring, bearer: str | None, *, now: datetime, issuers: Issuers = NOBODY, digest: bytes | None = None
+    keyring: Keyring, bearer: str | None, *, now: datetime, issuers: Issuers = NO_ISSUERS, digest: bytes | None = None
 ) -> Principal | Refusal:
     """The caller; or `unauthenticated`, with one message for every cause. The cause is in `note`, for the record.
 
@@ -68,13 +68,15 @@ def authenticate(
     return keyring.unending.get(record.id) or _ended(record, now) or keyring.principals[record.id]
 
 
-def still_valid(keyring: Keyring, principal: Principal, *, now: datetime, issuers: Issuers = NOBODY) -> bool:
+def still_valid(keyring: Keyring, principal: Principal, *, now: datetime, issuers: Issuers = NO_ISSUERS) -> bool:
     """The same record is still in the keyring with the same rights, and neither it nor the credential has ended."""
     record = keyring.by_grant.get(principal.grant)
     return record is not None and _stands(record, principal, now=now, issuers=issuers)
 
 
-def renewed(keyring: Keyring, principal: Principal, *, now: datetime, issuers: Issuers = NOBODY) -> Principal | None:
+def renewed(
+    keyring: Keyring, principal: Principal, *, now: datetime, issuers: Issuers = NO_ISSUERS
+) -> Principal | None:
     """The caller with the rights of its record as it is now, for a cancel, which asks who it is and not for limits.
 
     None: the record is gone, has another secret or owner or has ended, or the key may cancel less than it might before.

@@ -78,7 +78,7 @@ class Issuers:
         self.proven = Proven()
 
 
-NOBODY: Final = Issuers()
+NO_ISSUERS: Final = Issuers()
 
 
 def signing_keys_moved(was: Issuers, now: Issuers) -> tuple[str, ...]:

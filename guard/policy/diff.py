@@ -22,7 +22,7 @@ from guard.policy.table import BY_PATH, ROWS
 from guard.policy.trial import Witness
 
 BUFFER: Final = "orders.market_buffer_percent"
-NOBODY: Final = PolicyDoc("", "")
+BLANK: Final = PolicyDoc("", "")
 _SELECTING: Final = ("policy.mode", "policy.expires_at", *(row.path for row in ROWS if row.table == "applies_to"))
 _MONEY: Final = tuple(row.path for row in ROWS if row.order == "caps")
 _DEPENDS: Final = {  # what a key has no meaning without
@@ -127,16 +127,16 @@ def _whole(
     name: str, was: PolicyDoc | None, now: PolicyDoc | None, *, others: tuple[PolicyDoc, ...]
 ) -> Iterator[RuleChange]:
     """A policy that comes or goes: one change for each of its limits, none for whom it selects."""
-    doc = was or now or NOBODY
+    doc = was or now or BLANK
     verb = "added" if was is None else "removed"
     is_shadow = doc.policy.mode == "shadow"
     count = 0
     for row in ROWS:
         value = value_of(doc, row)
-        if row.table in {"policy", "applies_to"} or value == value_of(NOBODY, row) or row.key == "per":
+        if row.table in {"policy", "applies_to"} or value == value_of(BLANK, row) or row.key == "per":
             continue
         count += 1
-        kind = _kind(row, was or NOBODY, now or NOBODY, others=others)
+        kind = _kind(row, was or BLANK, now or BLANK, others=others)
         kind = "neutral" if is_shadow else kind
         text = told(value)
         before, after = ("", text) if was is None else (text, "")

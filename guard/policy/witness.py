@@ -13,7 +13,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from guard.policy.boundary import TICK, boundary, priced
-from guard.policy.diff import NOBODY, RuleChange, compare, value_of
+from guard.policy.diff import BLANK, RuleChange, compare, value_of
 from guard.policy.document import PolicyDoc
 from guard.policy.policyset import PolicySet
 from guard.policy.rows import RuleRow
@@ -51,7 +51,7 @@ def _witness(before: PolicySet, after: PolicySet, change: RuleChange) -> Witness
         _alone(was),
         PolicySet((), flags=None, tz="UTC", require_cover=False) if now is None else _alone(now),
     )
-    for ask in islice(_asks(row, was, now or replace(NOBODY, id=was.id)), TRIES_MAX):
+    for ask in islice(_asks(row, was, now or replace(BLANK, id=was.id)), TRIES_MAX):
         refused = try_order(first, ask)
         if not refused.passes and try_order(second, ask).passes:
             return _told(ask, refused, try_order(after, ask))
@@ -63,8 +63,8 @@ def _pair(row: RuleRow, old: PolicyDoc | None, new: PolicyDoc | None) -> tuple[P
     if row.path == "policy.mode":
         return (old, None) if new is None or new.policy.mode == "shadow" else (None, None)
     if old is None:
-        return (None, None) if new is None else (_with(new, row, NOBODY), new)
-    return old, _with(old, row, NOBODY if new is None else new)
+        return (None, None) if new is None else (_with(new, row, BLANK), new)
+    return old, _with(old, row, BLANK if new is None else new)
 
 
 def _with(doc: PolicyDoc, row: RuleRow, other: PolicyDoc) -> PolicyDoc:

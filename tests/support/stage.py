@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from guard.access.issuers import NOBODY
+from guard.access.issuers import NO_ISSUERS
 from guard.activeconfig import config_of
 from guard.admin.trading import ScopeBody, StateBody
 from guard.journal import Disk
@@ -108,7 +108,7 @@ class Stage:
     def lose_policies(self) -> None:
         """No policies are in force any more."""
         desk = self.guard.desk
-        desk.config = config_of(desk.config.settings, desk.config.keyring, NOBODY, policies=None)
+        desk.config = config_of(desk.config.settings, desk.config.keyring, NO_ISSUERS, policies=None)
 
     def write_policy(self, text: str, name: str = "desk.toml") -> None:
         """A policy file, as an editor would leave it."""

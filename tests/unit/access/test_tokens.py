@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from guard.access.issuers import NOBODY, Issuers
+from guard.access.issuers import NO_ISSUERS, Issuers
 from guard.access.proven import Claims
 from guard.access.tokens import is_token, verify
 from tests.support.keys import NOW
@@ -275,4 +275,4 @@ def test_the_issuer_is_chosen_by_iss_and_aud() -> None:
 
 def test_nobody_is_believed_without_issuers() -> None:
     """Tokens are off unless configured."""
-    assert "no issuer is configured" in str(verify(token(), NOBODY, now=NOW))
+    assert "no issuer is configured" in str(verify(token(), NO_ISSUERS, now=NOW))
