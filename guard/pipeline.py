@@ -9,6 +9,7 @@ read safely → find endpoint → identify caller → parse intent → gather re
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from typing import Final
 
 from guard.server import Asker, answered
 from guard.terms import TRADE_EFFECTS, Call, CancelAll, Effect, Intent, Refusal, Reply
@@ -31,7 +32,7 @@ from guard.walk.trading import Trade, Trades, reply_to
 from guard.walk.visit import Visit
 
 _CANCEL, _READ = Effect.ORDER_CANCEL, Effect.READ  # asked of every request
-_TOGETHER = RISKY | {_READ}
+_TOGETHER: Final = RISKY | {_READ}
 
 
 class Pipeline:

@@ -8,6 +8,7 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Sequence
 from importlib.resources import files
+from typing import Final
 
 from msgspec import Struct
 
@@ -20,7 +21,7 @@ from guard.audit.sections import came_in, limits, refused, section
 from guard.audit.tables import moment, number, table
 from guard.journal.examine import Finding
 
-_SECTIONS = (
+_SECTIONS: Final = (
     ("came-in", "What came in"),
     ("refused", "What was refused"),
     ("limits", "Limits"),

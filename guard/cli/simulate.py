@@ -7,7 +7,7 @@ second, and all is gone when it ends.
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 import uvloop
@@ -19,7 +19,7 @@ from guard.simulator.app import STOP_S, application
 from guard.simulator.keys import Key, parse_keys
 from guard.wholefile import read_given, why
 
-PORT_MAX = 65_535
+PORT_MAX: Final = 65_535
 
 
 class Sessions(StrEnum):

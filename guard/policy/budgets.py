@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Final, Literal, Self
 
 from msgspec.structs import replace
 
@@ -37,7 +37,7 @@ from guard.terms import (
     TimeInForce,
 )
 
-_PER_DAY = "orders_per_day/"
+_PER_DAY: Final = "orders_per_day/"
 
 
 class MoneyBudget(OrderRule, frozen=True):

@@ -17,8 +17,8 @@ from guard.policy.rule import Scope
 from guard.terms import Account
 
 CELLS_MAX: Final = 16_384  # counters whose cells of the present periods are at hand
-_GTC = "gtc"
-_ALL = ",all"
+_GTC: Final = "gtc"
+_ALL: Final = ",all"
 
 
 class DayCells(NamedTuple):

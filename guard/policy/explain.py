@@ -5,7 +5,7 @@ superfluous, and each claim is compared with what stood on its counter.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,7 +18,7 @@ from guard.policy.policyset import PolicySet
 from guard.policy.rule import Request
 from guard.terms import Account, Claim, Principal, Reason
 
-_MONEY = ("daily_value", "open_value")
+_MONEY: Final = ("daily_value", "open_value")
 Said = Literal["passes", "refuses"]
 
 

@@ -5,7 +5,7 @@ and sides bind on changes as well as on new orders. What cannot be read is an er
 """
 
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -23,7 +23,7 @@ from guard.policy.rule import OrderRule, Proposal, Scope
 from guard.policy.schema import WORDS, expanded
 from guard.terms import LEDGER_MAX, KeyLimits, Reason
 
-MINUTE_MS = 60_000
+MINUTE_MS: Final = 60_000
 
 
 class KeyMarkets(Markets, frozen=True):

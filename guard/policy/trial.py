@@ -7,6 +7,7 @@ live, and for its claims the ledger's own question (used + amount <= cap) asked 
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct
 
@@ -19,7 +20,7 @@ from guard.policy.notation import ledger_units, plain
 from guard.policy.policyset import PolicySet
 from guard.terms import Account, Claim, Effect, PlaceOrder, Principal, Reason, Shortfall, World, in_order
 
-_NONE = Decimal(0)
+_NONE: Final = Decimal(0)
 
 
 class Usage(Struct, frozen=True):

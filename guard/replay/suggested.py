@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,7 +22,7 @@ from guard.replay import Options, replayed
 from guard.replay.report import Difference
 from guard.terms import Effect
 
-_EFFECTS = {effect.value: effect for effect in (Effect.ORDER_NEW, Effect.ORDER_CHANGE)}
+_EFFECTS: Final = {effect.value: effect for effect in (Effect.ORDER_NEW, Effect.ORDER_CHANGE)}
 
 
 class Suggestion(Struct, frozen=True):

@@ -1,6 +1,7 @@
 """Starts that must not happen: a guard over files that are not what they should be."""
 
 from pathlib import Path
+from typing import Final
 
 from guard.clock import SystemClock
 from guard.errors import GuardFault, SettingsFault
@@ -12,7 +13,7 @@ from guard.selftest.daemon import KEY
 from guard.selftest.stage import write_keys
 from guard.settingsfile import Overrides, load
 
-_SETTINGS = '[listen]\ndata = "127.0.0.1:0"\nops = "127.0.0.1:0"\n'
+_SETTINGS: Final = '[listen]\ndata = "127.0.0.1:0"\nops = "127.0.0.1:0"\n'
 
 
 async def tried(step: Start) -> str | None:

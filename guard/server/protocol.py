@@ -7,7 +7,7 @@ ends: what would come next on it cannot be trusted.
 
 import asyncio
 from enum import Enum
-from typing import cast
+from typing import Final, cast
 
 import structlog
 
@@ -37,9 +37,9 @@ class _State(Enum):
 
 # Met by every request: a look-up in a class of words costs ten times as much as one in a module.
 _READING, _ANSWERING, _WRITING, _IDLE = _State.READING, _State.ANSWERING, _State.WRITING, Phase.IDLE
-_OWING = frozenset({_ANSWERING, _State.HELD_BACK, _WRITING})
-_NOTHING_ASKED = HttpRequest(Call("", "", {}, b"", ""), is_kept_alive=False)
-_LEAST = frozenset({_State.HELD_BACK, _WRITING, _State.LINGERING, _State.CLOSING, _State.CLOSED})
+_OWING: Final = frozenset({_ANSWERING, _State.HELD_BACK, _WRITING})
+_NOTHING_ASKED: Final = HttpRequest(Call("", "", {}, b"", ""), is_kept_alive=False)
+_LEAST: Final = frozenset({_State.HELD_BACK, _WRITING, _State.LINGERING, _State.CLOSING, _State.CLOSED})
 
 
 class CallerConnection(asyncio.Protocol):

@@ -8,14 +8,14 @@ one path or for any, and is used up by the requests that meet it.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from guard.simulator.refusals import JSON, failed, plain, succeeded
 from guard.terms import Answer, Failure
 
-STUB_ORDER_ID = 206158430256
+STUB_ORDER_ID: Final = 206158430256
 
 
 class Stage(Struct):

@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
@@ -23,7 +23,7 @@ from guard.simulator.refusals import to_json
 from guard.simulator.tape import Tape
 from guard.terms import TimeInForce
 
-BASIC_QUOTE = 1  # Qot_Common.SubType
+BASIC_QUOTE: Final = 1  # Qot_Common.SubType
 
 
 class Clock(Protocol):

@@ -18,7 +18,7 @@ _SIZES: Final = {_FIXED64: 8, _FIXED32: 4}
 _VARINT_BYTES_MAX: Final = 10
 _S2C, _HEADER = 4, 1
 _ENV, _ACC_ID, _TRD_MARKET = 1, 2, 3
-_ORDER = 2
+_ORDER: Final = 2
 # Where Order and OrderFill carry order_id, order_id_ex and remark; a fill has no remark, nor a field of number 0.
 ORDER_PUSHES: Final = {2208: (4, 5, 18), 2218: (4, 5, 0)}
 

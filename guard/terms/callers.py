@@ -62,7 +62,7 @@ class Env(IntEnum):
         return _WORDS[self]
 
 
-_WORDS = ("simulate", "real")
+_WORDS: Final = ("simulate", "real")
 ENV_OF: Final = {env.word: env for env in Env}  # as scopes, policies and records write it
 
 

@@ -3,7 +3,7 @@
 Likewise an accepted order that no list has shown for a day, which may not exist: a person gives it up.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import structlog
 from msgspec import Struct
@@ -19,7 +19,7 @@ from guard.walk.recorder import Recorder
 
 Result = Literal["applied", "refused", "unrecorded"]
 _log = structlog.get_logger("guard")
-_VERDICTS = {verdict.value: verdict for verdict in Verdict}
+_VERDICTS: Final = {verdict.value: verdict for verdict in Verdict}
 
 
 class SettleBody(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,5 +1,7 @@
 """Cuts the daemon's answers to what their caller may see: its accounts, and its own orders by `rights.see`."""
 
+from typing import Final
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -12,9 +14,9 @@ from guard.walk.desk import Desk
 from guard.walk.gather import listed
 from guard.walk.visit import Situation, Visit
 
-FILTERED = "Guard-Filtered"
-_CUT = frozenset({*DIAGNOSTICS, *SUBSCRIPTIONS, *ORDER_ROWS})
-_ANSWER = AccountAt.ANSWER
+FILTERED: Final = "Guard-Filtered"
+_CUT: Final = frozenset({*DIAGNOSTICS, *SUBSCRIPTIONS, *ORDER_ROWS})
+_ANSWER: Final = AccountAt.ANSWER
 
 
 class AnswerView(Struct, frozen=True, gc=False):

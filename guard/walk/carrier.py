@@ -26,7 +26,7 @@ from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending, interrupted, last_look
 from guard.walk.together import raise_fault
 
-_CANCEL = Effect.ORDER_CANCEL  # asked of every trade
+_CANCEL: Final = Effect.ORDER_CANCEL  # asked of every trade
 _log = structlog.get_logger("guard")
 
 OnRecord = Callable[[JournalFault | None], None]

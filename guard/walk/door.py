@@ -41,7 +41,7 @@ from guard.upstream.circuit import Circuit
 from guard.walk.desk import Desk
 from guard.walk.visit import Situation, Visit
 
-RISKY = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
+RISKY: Final = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
 GRANTED_MAX: Final = 4096  # keys of which the last grant is kept
 _CANCEL, _READ, _NOWHERE = Effect.ORDER_CANCEL, Effect.READ, AccountAt.NONE  # asked of every request
 _granted: Final[dict[str, tuple[object, ...]]] = {}

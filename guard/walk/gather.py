@@ -42,7 +42,7 @@ from guard.walk.visit import Situation, Visit
 
 CANCEL_WAIT_S: Final = 1.0  # how long a cancel waits for the account list in all; then the last one will do
 CANCELS: Final = frozenset({CancelOrder, CancelAll})  # whatever is documented: some operations of `modify-order` too
-_NOWHERE = AccountAt.NONE
+_NOWHERE: Final = AccountAt.NONE
 _OF_SEVERAL: Final = (Unlock, AccPush)  # they name their accounts in a list of their own
 Rows = tuple[AccountRow, ...]
 _ANY_AGE_MS: Final = 24 * 3600 * 1000

@@ -1,5 +1,7 @@
 """Whose order it is that a request names, whether this key may touch it, and whether it can be changed now."""
 
+from typing import Final
+
 from guard.codes import Code
 from guard.limits import NOBODY, Holder, change_in_flight
 from guard.policy import may_touch
@@ -9,7 +11,7 @@ from guard.walk.door import RISKY
 from guard.walk.naming import NAMING
 from guard.walk.visit import Situation, Visit
 
-_CANCEL = Effect.ORDER_CANCEL  # asked of every trade
+_CANCEL: Final = Effect.ORDER_CANCEL  # asked of every trade
 
 
 def ownership(visit: Visit, situation: Situation) -> list[Reason]:

@@ -36,10 +36,10 @@ from guard.walk.subscribing import DONE, SUBSCRIPTIONS, carry
 from guard.walk.together import raise_fault
 from guard.walk.visit import Situation, Visit
 
-UNAUTHORIZED = 401
+UNAUTHORIZED: Final = 401
 _WITHDRAWN: Final = Failure("held", "it was withdrawn while it waited for the subscription before it", is_sent=False)
 _STREAM, _READ = Effect.STREAM, Effect.READ  # asked of every request
-PUBLIC_LENT = frozenset({"/api/ping", "/api/global-state", "/api/delay-statistics"})
+PUBLIC_LENT: Final = frozenset({"/api/ping", "/api/global-state", "/api/delay-statistics"})
 
 
 class PendingCall(Struct, gc=False):

@@ -30,7 +30,7 @@ from guard.walk.throttle import RefusalSource
 from guard.walk.visit import NOTHING_KNOWN, Situation, Visit
 
 _CANCEL, _UNKNOWN = Effect.ORDER_CANCEL, Verdict.UNKNOWN  # asked of every trade
-_DURABLE = RecordMode.DURABLE
+_DURABLE: Final = RecordMode.DURABLE
 AT_ONCE: Final = 64  # outcomes that are written in one step
 _WRITES: Final = frozenset({RecordMode.DURABLE, RecordMode.APPENDED})
 # What passes and gets a record of its own, by what `journal.reads` says.

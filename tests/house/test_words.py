@@ -87,3 +87,15 @@ def test_floats_stay_out_of_the_money() -> None:
     ]
 
     assert found == []
+
+
+def test_a_constant_is_final() -> None:
+    """So that the type checker forbids to bind it anew."""
+    bare = re.compile(r"^_?[A-Z][A-Z0-9_]+ = ", re.MULTILINE)
+    found = [
+        f"{path.relative_to(ROOT)}: {match.group(0)}"
+        for path in (ROOT / "guard").rglob("*.py")
+        for match in bare.finditer(path.read_text())
+    ]
+
+    assert found == []
