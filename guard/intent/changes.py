@@ -29,9 +29,8 @@ def modify_order(fields: Fields) -> ModifyOrder | CancelOrder | CancelAll | Refu
     _same_market(fields, header)
     faults_before = fields.faults
     order_id, order_id_ex = _order_ids(fields)
-    if (
-        not order_id and not order_id_ex and fields.faults == faults_before
-    ):  # one that is there, but wrong, is not missing
+    is_wrong = fields.faults != faults_before  # a name that is there, but wrong, is not missing
+    if not (order_id or order_id_ex or is_wrong):
         fields.note(Code.MISSING_FIELD, "order_id or order_id_ex is missing")
     if op is Op.NORMAL:
         return _changed_terms(fields, header, order_id=order_id, order_id_ex=order_id_ex)
