@@ -18,11 +18,10 @@ Result = Literal["applied", "unchanged", "pending", "refused", "stale", "ended",
 class ChangeResult(Struct, frozen=True):
     """`result`: applied, unchanged, pending (a second person has to approve), or not made, with every error.
 
-    Not made: refused, stale, or `ended`, the key that asked for it.
-
-    `kind`: what all changes of policies come to together. `until`: when this goes back by itself. `counters`: those
-    that go on from what a shadow's stood at. `warnings`: what is done all the same, and probably not meant. `replay`:
-    what the second person was shown.
+    Not made: refused, stale, ended (the key that asked for it), or unrecorded, which may be made all the same: `errors`
+    say so. `kind`: what all changes of policies come to together. `until`: when this goes back by itself. `counters`:
+    those that go on from what a shadow's stood at, and those that were made from the record. `warnings`: what is done
+    all the same, and probably not meant. `replay`: what the second person was shown.
     """
 
     result: Result
