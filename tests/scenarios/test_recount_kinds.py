@@ -6,10 +6,12 @@ from typing import Final
 import pytest
 
 from guard.admin.change import ChangeResult, Who
+from guard.simulator.faults import Reset
 from tests.scenarios.test_breaker import declined, lost
+from tests.scenarios.test_outside import TOUCH, elsewhere, seen
 from tests.support.guards import operate, record, write_keys
 from tests.support.journal import overwrite
-from tests.support.stage import TRADING, Stage, account, again, code_of, is_passed, stage
+from tests.support.stage import ORDER, TRADING, Stage, account, again, code_of, is_passed, stage
 
 KEYS: Final = (record("bot"), record("other"), record("desk", owner="a person"))
 CAP: Final = '[orders]\nmax_value = "1000000 HKD"\n'
@@ -175,3 +177,38 @@ async def test_what_a_policy_counts_for_all_its_keys_goes_with_it_when_it_is_ren
         (tmp_path / "policies/more.toml").rename(tmp_path / "policies/renamed.toml")
         assert (await scene.guard.changes.policies.reload(Who("desk", "careful"))).result == "applied"
         assert not is_passed(await scene.place(who="other"))
+
+
+async def test_a_change_of_an_order_of_nobodys_is_on_a_new_rate(tmp_path: Path) -> None:
+    """No key placed it, so no new counter knows it; whoever changed it did, and no reload is refused for it."""
+    async with stage(tmp_path, *KEYS, policies=TOUCH) as scene:
+        name = await elsewhere(scene)
+        await seen(scene)
+        assert is_passed(await scene.modify(name, qty=200, price=210))
+        change = await reload(scene, '[rates]\nchanges = "1/600s"\n')
+        assert (change.counters, change.warnings) == (("changes/key=bot",), ())
+        assert code_of(await scene.modify(name, qty=200, price=211)) == (429, "rate")
+        whole = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == whole
+
+
+@pytest.mark.parametrize("acts", [False, True])
+async def test_an_order_in_doubt_is_on_new_counters_as_it_was_settled(tmp_path: Path, *, acts: bool) -> None:
+    """Two lists without it say that it was none; one that shows it, that it was one, which may have grown since."""
+    async with stage(tmp_path, *KEYS, policies=CAP) as scene:
+        scene.daemon.faults.add(Reset(acts=acts), path=ORDER)
+        assert code_of(await scene.place()) == (504, "outcome_unknown")
+        for _ in range(4):
+            scene.clock.advance(s=31)
+            await scene.guard.reconciler.turn()
+        (end,) = await scene.records("reconciled")
+        assert end["verdict"] == ("accepted" if acts else "refused")
+        if acts:
+            assert is_passed(await scene.modify(end["order_id_ex"], qty=200, price=200))
+        await reload(scene, '[orders]\nper_day = 1\n[budgets]\nopen_value = "50000 HKD"\n')
+        assert scene.held("open_value") == (40_000 if acts else 0)
+        assert scene.sums("orders_per_day") == acts
+        whole = scene.ledger()
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert scene.ledger() == whole
