@@ -13,8 +13,8 @@ from guard.terms import LEDGER_UNIT, Reply
 from guard.tracking import Reconciler
 from tests.scenarios.test_enable import ENABLE, rested
 from tests.support.guards import operate, record
-from tests.support.stage import Stage, again, is_passed, stage
-from tests.support.story import DESK, PEOPLE, live
+from tests.support.stage import ORDER, Stage, again, is_passed, stage
+from tests.support.story import DESK, MARKET, PEOPLE, live
 
 WIDE: Final = '[orders]\nmax_value = ["60000 HKD", "9000 USD"]\n'
 TIGHT: Final = """
@@ -100,6 +100,18 @@ async def test_what_a_shadow_would_have_refused_is_recorded_and_counted(tmp_path
         assert found["reasons"] == []
         assert {(one["policy"], one["code"]) for one in found["shadow"]} >= {("tight", "max_order_value")}
         assert (await metric(scene, "tight"))["max_order_value"] == 1
+
+
+async def test_a_shadow_looks_at_what_is_known_and_has_nobody_asked(tmp_path: Path) -> None:
+    """A price that no enforcing rule looks at: not known at first, then asked for by an order that has to be valued."""
+    watching = '[policy]\nmode = "shadow"\n[orders]\nprice_collar_percent = { stock = 2 }\n'
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": WIDE, "watched.toml": watching}) as scene:
+        first = await scene.place(price=400)
+        asked = len(scene.reached("/api/snapshot"))
+        assert is_passed(await scene.ask(ORDER, MARKET))
+        second = await scene.place(price=400)
+        told = [[reason["code"] for reason in (await scene.decision(reply))["shadow"]] for reply in (first, second)]
+        assert (asked, told) == (0, [["price_unavailable"], ["price_collar"]])
 
 
 async def test_a_shadow_counts_what_really_went_out_even_past_its_cap(tmp_path: Path) -> None:

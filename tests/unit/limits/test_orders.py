@@ -6,9 +6,11 @@ import pytest
 
 from guard.limits import (
     Fills,
+    Opening,
     State,
     change_in_flight,
     end_order,
+    holder_of,
     note_filled,
     reserve,
     set_targets,
@@ -145,6 +147,19 @@ def test_an_order_that_ends_during_a_change_waits_for_it() -> None:
     settle(state, "m", ACCEPTED, t_us=4)
     assert state.holders == {}
     assert change_in_flight(state, "o") == "none"
+
+
+def test_a_step_is_about_the_order_that_it_opens_changes_or_cancels() -> None:
+    """A cancel, which holds nothing, names it as well; one of an order that nobody knows is about none."""
+    state = with_order()
+    reserve(state, new_order("p"), t_us=2)
+    reserve(state, change("q", "o"), t_us=2)
+    for step, of in (("r", "o"), ("s", None)):
+        reserve(state, Opening(step, (), of=of), t_us=2)
+
+    found = {name: holder_of(state, step) for name, step in state.steps.items()}
+
+    assert {name: holder and holder.id for name, holder in found.items()} == {"p": "p", "q": "o", "r": "o", "s": None}
 
 
 def test_unknowns_are_listed_oldest_first() -> None:
