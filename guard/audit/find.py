@@ -94,7 +94,7 @@ def _conditions(query: Query) -> tuple[str, list[object]]:
         (query.since, "r.ts >= ?"),
         (query.until, "r.ts < ?"),
         (query.decision, "list_contains([r.id, r.decision, r.of], ?)"),
-        (query.key, "coalesce(r.key, d.key) = ?"),
+        (query.key, "? IN (coalesce(r.key, d.key), split_part(coalesce(r.key, d.key), '@', 1))"),
         (None if query.symbol is None else query.symbol.upper(), "upper(coalesce(r.symbol, d.symbol)) = ?"),
         (query.outcome, "list_contains(r.outcomes, ?)"),
         (query.policy, f"list_contains(concat({policies}, {shadows}), ?)"),

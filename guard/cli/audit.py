@@ -52,7 +52,7 @@ def search_record(
     *,
     since: Since = None,
     until: Until = None,
-    key: Annotated[str | None, typer.Option(help="Key id.")] = None,
+    key: Annotated[str | None, typer.Option(help="Key id; NAME means NAME@2 and so on, too.")] = None,
     decision: Annotated[str | None, typer.Option(help="A decision and every record that belongs to it.")] = None,
     order: Annotated[
         str | None, typer.Option(help="One of the daemon's order ids, and every record that belongs to it.")

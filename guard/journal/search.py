@@ -36,7 +36,7 @@ class FoundRecord(NamedTuple):
 class Query(Struct, frozen=True, kw_only=True):
     """What to look for; None and empty mean everything, but for parts of snapshots.
 
-    `since` (inclusive) and `until` as `ts` is written.
+    `since` (inclusive) and `until` as `ts` is written. A `key` without "@" finds its rotated records, too.
     """
 
     since: str | None = None
@@ -179,7 +179,8 @@ def _matches(query: Query, record: FoundRecord, decisions: frozenset[str]) -> bo
         return False
     if query.outcome is not None and query.outcome not in {members.get(n) for n in ("outcome", "verdict", "result")}:
         return False
-    return query.key is None or query.key == members.get("key")
+    key = members.get("key")
+    return query.key is None or (isinstance(key, str) and query.key in {key, key.partition("@")[0]})
 
 
 def _is_worth(query: Query, valuation: object) -> bool:

@@ -17,7 +17,7 @@ from guard.journal import Journal, read_lines
 from guard.journal.search import Query, RecordReader, search
 from guard.terms import Reason
 from tests.support.clock import ManualClock
-from tests.support.journal import decision, file_of
+from tests.support.journal import decision, file_of, outcome
 from tests.support.reviewed import OTHER_SHA, reviewed
 
 QUERIES: tuple[dict[str, object], ...] = (
@@ -75,6 +75,22 @@ def test_a_policy_in_shadow_is_found_by_what_it_would_have_refused(tmp_path: Pat
     assert [record.members["id"] for record in search(state, query, reader=RecordReader())] == ["01B"]
     with Engine() as engine:
         assert [record.members["id"] for record in find(engine, state, query, limit=0).records] == ["01B"]
+
+
+def test_a_name_finds_what_its_rotated_records_did_and_a_rotated_id_only_its_own(tmp_path: Path) -> None:
+    """Who asked for a caller missed, unsaid, everything after its key was rotated. For both searches."""
+    journal = Journal.open(tmp_path / "state", clock=ManualClock())
+    for id_, key in (("A", "bot"), ("B", "bot@2"), ("C", "bot-2")):
+        journal.append("decision", decision(id_, key=key))
+    journal.append("outcome", outcome("B"))
+    journal.shut()
+
+    for key, seqs in (("bot", [2, 3, 5]), ("bot@2", [3, 5]), ("bot-2", [4]), ("None", [])):
+        plain = search(tmp_path / "state", Query(key=key), reader=RecordReader())
+        assert [record.line.seq for record in plain] == seqs
+        with Engine() as engine:
+            told = find(engine, tmp_path / "state", Query(key=key), limit=0).records
+            assert [record.line.seq for record in told] == seqs
 
 
 def test_a_limit_gives_the_last_and_the_count_of_all(state: Path) -> None:
