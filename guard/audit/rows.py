@@ -119,13 +119,21 @@ def _label(labels: type[IntEnum], value: object) -> str:
 
 def _order(members: Members) -> str:
     filled, worth = _text(members, "filled_qty"), _text(members, "filled_value")
-    placed = f"placed elsewhere ({_text(members, 'owner')})" if members.get("owner") else ""
+    placed = _elsewhere(members) if members.get("owner") else ""
     done = f"{filled} filled" + (f" for {worth}" if worth else "") if filled else ""
     ended = "nothing more can be filled" if members.get("ended") is True else ""
     source = f"seen in {_text(members, 'source')}" if members.get("source") else ""
     if members.get("status") == "vanished":
         source = "no longer in the daemon's lists"
     return ", ".join(part for part in (placed, done, ended, source) if part)
+
+
+def _elsewhere(members: Members) -> str:
+    """What a person needs to find the order at the broker."""
+    where = " ".join(text for name in ("environment", "account") if (text := _text(members, name)))
+    number = _text(members, "order_id_ex") or _text(members, "order_id")
+    parts = (f"placed elsewhere ({_text(members, 'owner')})", where and f"in {where}", number and f"as {number}")
+    return " ".join(part for part in parts if part)
 
 
 def _reconciled(members: Members) -> str:

@@ -7,6 +7,7 @@ is `--file`, else `GUARD_KEYS`, else `keys.file` of the settings, else keys.json
 
 import hashlib
 import secrets
+import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -109,9 +110,10 @@ def list_keys(
         _print_json(rows)
         return
     table = Table(*_HEADS, header_style="bold", box=None, pad_edge=False)
+    apart = "\n" if sys.stdout.isatty() else ", "  # in a pipe a row is a line
     for row in rows:
-        limits = "\n".join(f"{name} {_plain(value)}" for name, value in row["limits"].items())
-        scopes = "\n".join(row["scopes"])
+        limits = apart.join(f"{name} {_plain(value)}" for name, value in row["limits"].items())
+        scopes = apart.join(row["scopes"])
         table.add_row(row["id"], row["state"], scopes, limits, row["owner"], row["expires_at"], row["hash"])
     show(table)
 

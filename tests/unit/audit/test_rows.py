@@ -148,6 +148,11 @@ def test_an_outcome_is_not_taken_for_a_status_of_http() -> None:
             {"status": "vanished", "ended": True, "source": "orders"},
             "vanished|nothing more can be filled, no longer in the daemon's lists",
         ),
+        (
+            "order",
+            {"owner": "manual", "environment": "real", "account": 9, "order_id": "7", "order_id_ex": "8"},
+            "|placed elsewhere (manual) in real 9 as 8",
+        ),
         ("order", {"status": "submitted", "owner": "manual"}, "submitted|placed elsewhere (manual)"),
         ("decision", {"effect": "order_change", "order": ORDER, "outcome": "allow"}, "allow|change 100 at 300.5"),
         ("decision", {"effect": "order_cancel", "order": {"c2s": {"price": 0}}}, "|cancel"),

@@ -174,8 +174,8 @@ def test_list_never_shows_a_hash_in_full() -> None:
     listed = answer("list")
     assert listed[0]["hash"] == f"sha256:{digest[:8]}..."
     assert listed[0]["state"] == "works"
-    for word in ("bot", "acc:read", "max_order_value 5", "Ada", digest[:8]):
-        assert word in table
+    for word in ("bot", "acc:read, qot:read", "max_order_value 5", "Ada", digest[:8]):
+        assert word in table.splitlines()[1]  # in a pipe a key is a line
     assert digest[:9] not in table + json.dumps(listed)
     assert key not in table + json.dumps(listed)
 
