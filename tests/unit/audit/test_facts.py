@@ -386,3 +386,12 @@ def test_an_accepted_order_that_a_person_named_is_told_beside_the_doubts() -> No
         assert facts.doubts_total == len(facts.doubts) == 1
         for words in ("01A", told, "accepted, ", "person · Ada, with key desk · asked"):
             assert words in page, words
+
+
+def test_an_order_that_was_only_listed_is_no_fill() -> None:
+    """C13 told a reviewer of five fills where nothing had been filled."""
+    facts = Facts()
+    for filled in (None, "0", "100"):
+        facts.order(TS, {"status": "submitted", "filled_qty": filled})
+
+    assert facts.fills == 1
