@@ -163,6 +163,11 @@ def _state(settings: Settings) -> list[ProbeFinding]:
         mode = place.stat().st_mode & 0o777 if place.exists() else 0
         if mode & _OTHERS:
             return [ProbeFinding("wrong", f"{place}: mode {mode:04o} lets others read or write it: chmod 700 {place}")]
+        if place.exists() and not os.access(place, os.W_OK | os.X_OK):
+            what = (
+                f"{place}: uid {os.geteuid()} cannot write there: the file system is read-only, or another user's guard"
+            )
+            return [ProbeFinding("wrong", f"{what} owns it; check as the user that the guard runs as")]
     halt = (
         [ProbeFinding("weak", f"{directory / 'HALT'}: is there: reads and cancels only")]
         if (directory / "HALT").exists()

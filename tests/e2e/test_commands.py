@@ -208,6 +208,19 @@ async def test_check_tells_everything_wrong_at_once(tmp_path: Path) -> None:
     assert not simulator.requests
 
 
+async def test_check_says_where_a_start_could_not_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a file system that is read-only `check` said that all was well, and the start was refused."""
+    lay_out(tmp_path)
+    (tmp_path / "state" / "journal").mkdir(mode=0o700, parents=True)
+    (tmp_path / "state").chmod(0o700)
+    for place in ("state/journal", "state"):
+        monkeypatch.setattr(os, "access", lambda path, _, shut=place: Path(path) != tmp_path / shut)
+        done = await _check(Simulator(), tmp_path)
+
+        assert done.returncode == 1
+        assert any(f"{tmp_path / place}: uid {os.geteuid()} cannot write" in told for told in _level(done, "wrong"))
+
+
 async def test_check_of_a_broken_settings_file_says_only_that(tmp_path: Path) -> None:
     """Nothing is guessed from defaults where the file itself cannot be believed."""
     config = lay_out(tmp_path)
