@@ -27,6 +27,7 @@ from guard.cli.sources import AsJson, StateOption, UnusedConfig
 from guard.errors import SettingsFault
 from guard.logs import silence
 from guard.settingsfile import Overrides, load
+from guard.wholefile import why
 
 FILES: Final = ("guard.toml", "keys.json", "policies")
 KEY_FILE: Final = "daemon.key"
@@ -141,7 +142,7 @@ def _write(folder: Path, drafted: Draft) -> None:
     except OSError as error:
         for path in filter(Path.exists, placed):
             path.rename(beside / path.name)  # away with the rest: half a folder stood in the way of the next try
-        raise SettingsFault([f"{folder}: cannot be written: {error}"]) from error
+        raise SettingsFault([f"{folder}: cannot be written: {why(error)}"]) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

@@ -64,7 +64,7 @@ def report_record(
     try:
         out.write_text(page(data, _differences(where)), encoding="utf-8")
     except OSError as error:
-        raise JournalFault(f"{out}: cannot be written: {error.strerror}") from error
+        raise JournalFault(f"{out}: cannot be written: {error.strerror}; --out names another place") from error
     if as_json:
         told = {"file": str(out), "records": facts.records, "result": found.result, "refusals": dict(facts.codes)}
         typer.echo(msgspec.json.encode(told))

@@ -103,5 +103,5 @@ def test_an_empty_time_is_a_report_too(state: Path, tmp_path: Path) -> None:
 
 def test_a_report_that_cannot_be_made_says_why(state: Path, tmp_path: Path) -> None:
     """A place that is not there, a time that is none."""
-    assert "cannot be written" in report(state, tmp_path / "nowhere" / "r.html")[0].stderr
+    assert "; --out names another place" in report(state, tmp_path / "nowhere" / "r.html")[0].stderr
     assert report(state, tmp_path / "r.html", "--since", "soon")[0].exit_code == 64
