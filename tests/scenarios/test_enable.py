@@ -6,8 +6,10 @@ from typing import Any, Final
 import pytest
 
 from guard.simulator.faults import Fault, HttpError, RetType, Unreachable
+from guard.simulator.orders import Status
 from tests.support.guards import codes
 from tests.support.stage import MODIFY, Stage, again, code_of, is_passed, stage
+from tests.support.tracked import at_daemon
 
 LOOSE: Final = """
 [orders]
@@ -135,3 +137,20 @@ async def test_an_order_that_rests_goes_on_resting_when_a_reload_brings_a_counte
         scene.clock.advance(s=6)
         await scene.guard.reconciler.turn()
         assert scene.held() == scene.held("open_value") == scene.sums("open_orders") == scene.sums("exits") == 0
+
+
+async def test_an_order_that_was_at_work_meanwhile_rests_from_its_new_beginning(tmp_path: Path) -> None:
+    """Enabled and put aside again elsewhere: what the first rest lasted frees nothing; lists lag."""
+    async with stage(tmp_path, policies=BACK) as scene:
+        mine = await scene.placed()
+        await rested(scene, mine)
+        assert scene.held("open_value") == 0
+        for status in (Status.SUBMITTED, Status.DISABLED):
+            at_daemon(scene, mine).status = status
+            scene.clock.advance(s=6)
+            await scene.guard.reconciler.turn()
+            assert scene.held("open_value") == 20_000
+        for _ in range(2):
+            scene.clock.advance(s=31)
+            await scene.guard.reconciler.turn()
+        assert scene.held("open_value") == 0

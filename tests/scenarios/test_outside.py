@@ -353,6 +353,21 @@ async def test_it_is_changed_only_with_the_right_to_all_orders_and_in_full(tmp_p
         assert scene.ledger() == before
 
 
+async def test_what_was_filled_of_it_before_it_was_first_seen_is_known(tmp_path: Path) -> None:
+    """It cannot be changed to less than that, nor after a start."""
+    async with stage(tmp_path, *KEYS, policies=TOUCH) as scene:
+        name = await elsewhere(scene, qty=300)
+        fill(scene, name, 200, "200")
+        scene.clock.advance(s=61)
+        await scene.guard.reconciler.turn()
+        (mine,) = imported(scene)
+        assert mine.filled == Decimal(200)
+        assert code_of(await scene.modify(name, qty=100, price=200)) == (400, "bad_value")
+    async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
+        assert code_of(await scene.modify(name, qty=100, price=200)) == (400, "bad_value")
+        assert is_passed(await scene.modify(name, qty=250, price=200))
+
+
 async def test_a_cancel_of_all_means_ones_own(tmp_path: Path) -> None:
     """Beside an order of nobody's a cancel of all goes one by one, and leaves it; the account's exit takes it too."""
     async with stage(tmp_path, *KEYS, policies=LIMITS) as scene:
