@@ -96,7 +96,7 @@ def draft(url: str, *, keys_from: Path | None, own: str | None, owner: str) -> D
         files=files,
         plaintext=plaintext,
         imported=tuple(record.id for record in records),
-        findings=(*lacking_scopes(mine, records), *_bound(records)),
+        findings=tuple(lacking_scopes(mine, records)),
         next=_at_the_daemon(records, own=own, mine=mine, keys_from=keys_from),
     )
 
@@ -135,16 +135,6 @@ def lacking_scopes(mine: KeyRecord | None, records: Sequence[KeyRecord]) -> list
     users = sorted(record.id for record in records if record.scopes & frozenset(lacking))
     return [
         ProbeFinding("weak", f"your daemon key {mine.id} lacks {', '.join(lacking)}: {', '.join(users)} cannot use it")
-    ]
-
-
-def _bound(records: Sequence[KeyRecord]) -> list[ProbeFinding]:
-    return [
-        ProbeFinding(
-            "weak", f"{record.id}: allowed_machines cannot be verified here, so the key is disabled: set it to null"
-        )
-        for record in records
-        if record.is_disabled
     ]
 
 

@@ -129,6 +129,16 @@ async def test_keys_that_programs_hold_go_on_working(tmp_path: Path) -> None:
         await guard.stop("test over")
 
 
+async def test_a_key_that_is_tied_to_machines_is_told_once(tmp_path: Path) -> None:
+    """Its program would read 401 from the first request on. Two differently worded lines looked like two faults."""
+    rows = [theirs("qot:read"), record("bot", allowed_machines=["0a1b"])]
+    (tmp_path / "daemon.json").write_text(json.dumps({"version": 1, "keys": rows}))
+    _, told, _ = await init(daemon_of(*rows), tmp_path, "site", "--from", "daemon.json", GUARD_DAEMON_KEY=DAEMON_KEY)
+
+    why = "disabled by allowed_machines, which the guard cannot verify: take the field away, or the key"
+    assert [word for word in of_level(told, "weak") if "allowed_machines" in word] == [f"keys.json: bot: {why}"]
+
+
 async def test_a_daemon_key_that_lacks_a_scope_is_told(tmp_path: Path) -> None:
     """The daemon's own file says what the guard's key may do; whoever would miss it is named."""
     rows = [theirs("qot:read", "acc:read", "trade:simulate"), record("bot", scopes=["acc:read", "trade:real"])]
