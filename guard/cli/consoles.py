@@ -6,6 +6,7 @@ column without a word in it.
 """
 
 import sys
+from dataclasses import replace
 from typing import Final
 
 from rich.console import Console, RenderableType
@@ -42,7 +43,8 @@ def show(table: Table, console: Console | None = None) -> None:
     """The table, or a block of lines for each of its rows."""
     console = console or of_tables()
     if console.is_terminal:
-        table.columns = [each for each in table.columns if any(str(cell or "") for cell in each.cells)] or table.columns
+        shown = [each for each in table.columns if any(str(cell or "") for cell in each.cells)] or table.columns
+        table.columns = [replace(each, _index=place) for place, each in enumerate(shown)]  # by it the last one is known
     if fits(console, table):
         console.print(table)
         return

@@ -72,6 +72,16 @@ def test_a_terminal_is_shown_no_empty_column() -> None:
     assert [line.split() for line in out.getvalue().splitlines()] == [["id", "note"], ["a", "b"]]
 
 
+def test_where_an_empty_column_was_no_other_cell_is_cut() -> None:
+    """`keys list` without limits showed no end of a key whole, on the widest terminal."""
+    out = io.StringIO()
+    table = Table("id", "limits", "expires", "hash", box=None, pad_edge=False)
+    table.add_row("bot-1", "", "2026-12-02T00:03:51Z", "sha256:1560765c...")
+    show(table, Console(file=out, width=200, force_terminal=True, color_system=None))
+
+    assert out.getvalue().splitlines()[1].split() == ["bot-1", "2026-12-02T00:03:51Z", "sha256:1560765c..."]
+
+
 def test_the_endpoints_fit_a_terminal_of_80_columns() -> None:
     """A line or two each under their groups, where blocks took 680 lines; another scope at the daemon is named."""
     out = io.StringIO()
