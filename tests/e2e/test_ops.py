@@ -113,6 +113,29 @@ async def test_health_readiness_status_and_metrics_are_open_on_loopback(tmp_path
         assert (status, "guard_build_info{" in exposition) == (200, True)
 
 
+async def test_status_tells_which_policies_bind_which_are_watched_and_what_is_odd(tmp_path: Path) -> None:
+    """An operator sees what is in force without reading the files; where nothing is, that too."""
+    more = {
+        "tight.toml": '[policy]\nid = "tight"\nmode = "shadow"\n[orders]\nper_day = 1\n',
+        "idle.toml": '[applies_to]\nkeys = ["nobody-*"]\n[orders]\nper_day = 1\n',
+    }
+    config = lay_out(tmp_path, policies={"open.toml": OPEN_POLICY, **more})
+    async with running(config) as guard:
+        told = (await operate(guard, "/status", who=None))[1]["policies"]
+        assert (told["sha256"], set(told["ids"])) == (guard.desk.config.policy_sha256, {"open", "idle"})
+        assert told["shadows"] == ["tight"]
+        assert "idle.toml: applies_to.keys: no key matches 'nobody-*'" in told["warnings"]
+
+
+async def test_status_without_policies_says_so(tmp_path: Path) -> None:
+    """Nothing could be loaded: no hash, no names; new orders are refused, and the answer comes all the same."""
+    async with running(lay_out(tmp_path, policies={"open.toml": "no policy"})) as guard:
+        status, told = await operate(guard, "/status", who=None)
+        names = ("sha256", "ids", "shadows", "warnings")
+        assert (status, [told["policies"][name] for name in names]) == (200, [None, [], [], []])
+        assert "policies: none could be loaded; new orders are refused" in told["degraded"]
+
+
 async def test_a_wrong_key_is_refused_also_where_none_is_wanted(tmp_path: Path) -> None:
     """A key that is presented but wrong is 401, so that nobody takes it for one that works; a right one may look."""
     async with running(lay_out(tmp_path, record("bot"))) as guard:
