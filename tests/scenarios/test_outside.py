@@ -195,6 +195,24 @@ async def test_one_of_ours_that_comes_back_is_followed_again(
         assert is_passed(await scene.cancel(other))
 
 
+async def test_one_that_comes_back_and_cannot_be_followed_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no room for it: one line and one record, not one for each list that shows it."""
+    monkeypatch.setattr("guard.tracking.outside.IMPORTED_MAX", 0)
+    async with stage(tmp_path, *KEYS, policies=LIMITS) as scene:
+        await scene.placed(qty=100, price=200)
+        name = await scene.placed(side="SELL", qty=300, price=400)
+        order = at_daemon(scene, name)
+        order.status = Status.CANCELLED_ALL
+        await round_trip(scene)
+        order.status = Status.SUBMITTED
+        for _ in range(14):
+            await round_trip(scene)
+        assert capsys.readouterr().out.count("order_came_back") == 1
+        assert [one["order_id_ex"] for one in await scene.records("order") if "owner" in one] == [name]
+
+
 async def test_what_had_ended_is_only_counted(tmp_path: Path) -> None:
     """An order that is over holds nothing; its ids are known, so that no answer that names them is believed (B33)."""
     async with stage(tmp_path, *KEYS, policies=LIMITS) as scene:
