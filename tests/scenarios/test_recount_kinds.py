@@ -212,3 +212,12 @@ async def test_an_order_in_doubt_is_on_new_counters_as_it_was_settled(tmp_path: 
         whole = scene.ledger()
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert scene.ledger() == whole
+
+
+async def test_the_answer_says_which_orders_nobody_can_value_any_more(tmp_path: Path) -> None:
+    """A market order under policies that asked for no price: a new budget lacks it, and whoever set it learns that."""
+    toml = f"{TRADING}[policies]\nrequire_cover = false\n"
+    async with stage(tmp_path, *KEYS, policies="[orders]\nper_day = 100\n", toml=toml) as scene:
+        assert is_passed(await scene.place(order_type="MARKET", price=None))
+        (told,) = (await reload(scene, '[budgets]\ndaily_value = "50000 HKD"\n')).warnings
+        assert told == "1 trades are not counted on the new limits in full: what these look at is not on record"
