@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+_ACCEPTING_TURNS = 4  # of the loop, until an accepted connection has a task; closed before, a server leaves it open
 OK_BODY = b'{"ret_type":0,"s2c":{"order_id":7,"order_id_ex":"FH7"}}'
 
 
@@ -112,6 +113,8 @@ async def scripted(
     try:
         yield daemon
     finally:
+        for _ in range(_ACCEPTING_TURNS):
+            await asyncio.sleep(0)
         server.close()
         for writer in daemon.writers:
             writer.transport.abort()
