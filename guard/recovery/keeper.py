@@ -31,6 +31,10 @@ PARTS_AT_ONCE: Final = 8  # some 100 kB, appended a turn of the loop each betwee
 PAUSE_S: Final = 0.005
 CLEAR_AGAIN_S: Final = 3600  # looking for what no record names reads all that is kept
 _ROOM_RECORDS: Final = 16
+_SPACE: Final = {
+    "low": "the disk of the record is filling up; make room before new orders are refused",
+    "stop": "the disk of the record is almost full; new orders are refused until there is room",
+}
 
 _log = structlog.get_logger("guard.recovery.keeper")
 
@@ -68,7 +72,7 @@ class Keeper:
         self._broken_off_bytes = 0  # of the last snapshot for which there was no room
         self._disk, self._in_force = Disk(), in_force
         self._is_told, self._turn = False, asyncio.Lock()
-        self._is_held = False
+        self._is_held, self._space = False, "ample"
         self._clear_at_us: int | None = None  # what pruned records named is to go then
 
     async def serve(self) -> None:
@@ -85,6 +89,7 @@ class Keeper:
 
     async def round(self) -> None:
         """Takes a snapshot if one is due, then prunes; never two at once, or they would mix their parts."""
+        self._tell_space()
         async with self._turn:
             if self._journal.failed is not None:
                 return  # it takes nothing until a restart
@@ -92,6 +97,17 @@ class Keeper:
             if closed is not None:
                 await self._snapshot(closed)
             await self._prune()
+
+    def _tell_space(self) -> None:
+        """Logs once that room becomes scarce, scarcer, or enough again."""
+        space, before = self._journal.space, self._space
+        if space == before:
+            return
+        self._space = space
+        if space == "ample":
+            _log.info("disk_has_room", before=before)
+        else:
+            _log.warning("disk_" + space, hint=_SPACE[space])
 
     # ------------------------------------------------------------ snapshots
 

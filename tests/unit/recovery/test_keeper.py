@@ -296,6 +296,33 @@ async def test_no_snapshot_is_begun_on_a_disk_that_is_almost_full(tmp_path: Path
     assert len(list(runs(state))) == 1
 
 
+async def test_what_room_the_disk_has_is_told_when_it_changes(tmp_path: Path) -> None:
+    """Once each, also by a journal that has failed on a full disk."""
+    state, disk = tmp_path / "state", FaultyDisk()
+    disk.free = 0
+    journal = Journal.open(state, clock=ManualClock(), bounds=replace(SMALL, look_s=0.001), disk=disk)
+    keeper, seen = kept(journal, state), list[tuple[str, str]]()
+    for free, level in ((0, "stop"), (Marks().stop_bytes, "low"), (10**12, "ample"), (10**12, "ample")):
+        disk.free = free
+        async with asyncio.timeout(20):
+            while journal.space != level:
+                await fill(journal, 40, 41)
+        with structlog.testing.capture_logs() as logs:
+            await keeper.round()
+            await keeper.round()
+        seen += [(line["log_level"], line["event"]) for line in logs if line["event"].startswith("disk_")]
+    assert seen == [("warning", "disk_stop"), ("warning", "disk_low"), ("info", "disk_has_room")]
+
+    disk.free = 0
+    disk.fails["write"] = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(JournalFault):
+        await fill(journal, 40, 41)
+    with structlog.testing.capture_logs() as logs:
+        await keeper.round()
+    assert [line["event"] for line in logs] == ["disk_stop"]
+    await journal.close()
+
+
 async def test_no_snapshot_is_begun_that_a_failed_journal_could_not_take(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
