@@ -475,6 +475,8 @@ async def test_a_person_settles_what_the_lists_cannot(tmp_path: Path) -> None:
         assert (written["by"], written["reason"], written["source"]) == ("a person", word["reason"], "person")
         assert written["by_key"] == "desk"
         assert (await verdict(scene, reply), scene.held()) == ("refused", Decimal(0))
+        told = said(await scene.ask(f"/guard/v1/decisions/{decision_of(reply)}", who="bot"))
+        assert told["message"] == word["reason"]
         before = scene.ledger()
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert scene.ledger() == before
