@@ -25,7 +25,8 @@ async def times(scene: Stage, count: int, path: str, body: Any, *, who: str | No
         (None, "/api/quote", QUOTE, {"source": "127.0.0.1"}),
         ("reader", "/api/order", guards.order(), {"key": "reader", "code": "scope"}),
         ("reader", "/api/modify-order", {"nonsense": 1}, {"key": "reader", "code": "scope"}),
-        ("reader", "/api/nowhere", None, {"source": "127.0.0.1"}),
+        (None, "/api/nowhere", None, {"source": "127.0.0.1"}),
+        ("reader", "/api/nowhere", None, {"key": "reader", "code": "unknown_endpoint"}),
         ("bot", "/api/quote", {"nonsense": 1}, {"key": "bot", "code": "unknown_field"}),
     ],
 )
