@@ -29,7 +29,7 @@ from guard.limits.rates import RateClaims, rates_of
 from guard.limits.shared import same_about, same_cells, same_whole
 from guard.limits.slots import settle_slot, take_slot
 from guard.limits.state import LOG_KINDS, SUM_KINDS, Opening, State, Step, advance, touch
-from guard.limits.sums import give_back, part, put, rebase, take
+from guard.limits.sums import give_back, never_rose, part, put, rebase, take
 from guard.limits.sweep import remember, sweep
 from guard.terms import Claim, Outcome, Verdict
 
@@ -164,15 +164,21 @@ def _doubt(step: Step, holder: Holder | None, *, t_us: int) -> None:
         holder.status = "unknown"
 
 
+def _give_up_holder(state: State, holder: Holder, *, step: Step, was_nothing: bool) -> None:
+    if was_nothing and step.status == "sent" and not step.told:
+        never_rose(state, holder.holds)
+    give_back(state, holder, keep_spend=False)
+    if step.holder == step.id and step.status == "unknown" and holder.status != "done":
+        keep_ended(state, holder, NOTHING)  # given up after a doubt; it may turn up all the same
+    forget_order(state, holder)
+
+
 def _settle_holder(state: State, holder: Holder, *, step: Step, outcome: Outcome) -> None:
     is_new, is_accepted = step.holder == step.id, outcome.verdict is _ACCEPTED
     if is_accepted:
         note_order_ids(state, holder, order_id=outcome.order_id, order_id_ex=outcome.order_id_ex)
     if holder.status == "done" or (is_new and not is_accepted):
-        give_back(state, holder, keep_spend=False)
-        if is_new and step.status == "unknown" and holder.status != "done":
-            keep_ended(state, holder, NOTHING)  # given up after a doubt; it may turn up all the same
-        forget_order(state, holder)
+        _give_up_holder(state, holder, step=step, was_nothing=is_new and not is_accepted)
         return
     holder.works()
     if is_accepted and not is_new:

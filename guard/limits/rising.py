@@ -11,13 +11,20 @@ from guard.limits.state import Rise, State
 
 
 @contextmanager
-def rising(state: State, cell: str) -> Iterator[Callable[[], int]]:
-    """Tells by how much orders have raised the cell since this began; what they gave back is not taken off."""
+def rising(state: State, cell: str, *, but: str | None = None) -> Iterator[Callable[[], int]]:
+    """Tells by how much orders have raised the cell since this began; what they gave back is not taken off.
+
+    New orders that were refused, or not sent, have raised nothing. `but`: a live order that is left out.
+    """
     rise = state.rising.setdefault(cell, Rise())
     rise.watchers += 1
-    began = rise.amount
+
+    def amount() -> int:
+        return rise.amount - rise.changed.get(but or "", 0)
+
+    began = amount()
     try:
-        yield lambda: rise.amount - began
+        yield lambda: amount() - began
     finally:
         rise.watchers -= 1
         if not rise.watchers:

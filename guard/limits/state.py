@@ -152,10 +152,11 @@ class Touched(Struct):
 
 
 class Rise(Struct):
-    """What has come onto a cell since somebody began to watch it; see `rising`."""
+    """What has come onto a cell since somebody began to watch it; see `rising`. `changed`: of that by live orders."""
 
     watchers: int = 0
     amount: int = 0
+    changed: dict[str, int] = field(default_factory=dict)
 
 
 class State(Struct):

@@ -55,10 +55,19 @@ def take(state: State, holds: Amounts) -> None:
             _note_rise(state, cell, amount)
 
 
-def _note_rise(state: State, cell: str, amount: int) -> None:
+def never_rose(state: State, holds: Amounts) -> None:
+    """What an order took came onto no cell: it was refused, or not sent."""
+    if state.rising:
+        for cell, amount in zip(holds.cells, holds.amounts, strict=True):
+            _note_rise(state, cell, -amount)
+
+
+def _note_rise(state: State, cell: str, amount: int, *, of: str = "") -> None:
     rise = state.rising.get(cell)
     if rise is not None:
         rise.amount += amount
+        if of:
+            rise.changed[of] = rise.changed.get(of, 0) + amount
 
 
 def rebase(holder: Holder, claims: tuple[Claim, ...], *, worth: Worth | None) -> None:
@@ -84,7 +93,7 @@ def put(state: State, holder: Holder, cell: str, *, amount: int, kind: ClaimKind
         return
     move(state.sums, cell, amount - earlier)
     if state.rising and amount > earlier:
-        _note_rise(state, cell, amount - earlier)
+        _note_rise(state, cell, amount - earlier, of=holder.id)
     if at is None:
         cells, held, kinds = (*cells, intern(cell)), (*held, amount), kinds + kind[0]
     elif amount:

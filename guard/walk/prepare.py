@@ -16,7 +16,7 @@ from guard.terms import LEDGER_UNIT, CancelOrder, Effect, Header, Intent, Needs,
 from guard.walk.desk import Desk
 from guard.walk.door import RISKY, rights, state_reasons
 from guard.walk.gather import at_hand, gather, needs_of, understood
-from guard.walk.judging import Assessment, working_exits
+from guard.walk.judging import Assessment, changed_by, working_exits
 from guard.walk.largest import lot_of
 from guard.walk.naming import NAMING
 from guard.walk.ownership import ownership
@@ -144,7 +144,7 @@ async def ask_more(desk: Desk, visit: Visit, situation: Situation, *, more: Need
     if more.position and situation.holder is not None and visit.effect is Effect.ORDER_CHANGE:
         visit.filled_before = int(situation.holder.filled * LEDGER_UNIT)  # rounded down: it makes room
     needs, account, order = needs_of(visit, situation), situation.account, situation.order
-    with rising(desk.state, exits) as risen:
+    with rising(desk.state, exits, but=changed_by(visit, situation)) as risen:
         if needs is not None and account is not None and order is not None:
             await asyncio.gather(
                 desk.reference.prepare(

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from msgspec import Struct
 
-from guard.simulator.faults import Delay, Unreachable
+from guard.simulator.faults import Delay, RetType, Unreachable
 from guard.simulator.faults import Stage as Call
 from guard.terms import Answer, Env, Failure, Reply
 from tests.support.guards import codes, order, record, said
@@ -256,6 +256,19 @@ async def test_a_sale_that_comes_and_goes_while_the_position_is_on_its_way_has_c
         assert scene.held("exits") == sold - filled
         if left:
             assert is_passed(await scene.sell(left))
+
+
+async def test_a_sale_that_the_daemon_refused_meanwhile_has_come_off_nothing(tmp_path: Path) -> None:
+    """Its refusal is evidence: who may only get out is not kept from it by an order that never was."""
+    async with stage(tmp_path, *KEYS) as scene:
+        scene.hold(100)
+        await scene.set_state("reduce_only", keys=["bot"])
+        scene.daemon.faults.add(RetType(-1, "no"), path=ORDER)
+
+        async def refused() -> None:
+            assert not is_passed(await scene.place(who="other", side="SELL", qty=100, price=400))
+
+        assert is_passed(await _meanwhile(scene, scene.sell(100), refused))
 
 
 async def test_what_is_sold_after_the_position_arrived_is_watched_no_more(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from guard.limits import State, reserve, rising, set_targets, settle
-from tests.support.ledger import ACCEPTED, change, new_order, sums
+from tests.support.ledger import ACCEPTED, NOT_SENT, REFUSED, change, new_order, sums
 
 
 def test_it_tells_what_came_whatever_has_gone_since() -> None:
@@ -22,6 +22,19 @@ def test_it_tells_what_came_whatever_has_gone_since() -> None:
             set_targets(state, "a", {"exits": 2}, t_us=8)
         assert first() == 112
     assert state.rising == {}
+
+
+def test_what_was_refused_never_came_and_an_order_may_be_left_out() -> None:
+    """A refusal is evidence; whoever changes an order does not stand in his own way."""
+    state = State()
+    reserve(state, new_order("a", sums("working", "exits", 7)), t_us=1)
+    settle(state, "a", ACCEPTED, t_us=2)
+    with rising(state, "exits") as all_, rising(state, "exits", but="a") as others:
+        for step, outcome in (("b", REFUSED), ("c", NOT_SENT)):
+            reserve(state, new_order(step, sums("working", "exits", 100)), t_us=3)
+            settle(state, step, outcome, t_us=4)
+        reserve(state, change("d", "a", sums("working", "exits", 17)), t_us=5)
+        assert (all_(), others()) == (10, 0)
 
 
 def test_nobody_watches_after_a_fault() -> None:
