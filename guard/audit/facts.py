@@ -243,7 +243,7 @@ class Facts:
         """What was learned of an order; the first record of one that went round the guard names an owner."""
         if members.get("owner"):
             self.outside.add({"ts": ts, **members})
-        self.fills += members.get("filled_qty") not in {None, "0"}
+        self.fills += str(members.get("filled_qty") or 0) != "0"
 
     # ------------------------------------------------------------ what else
 

@@ -182,6 +182,7 @@ def test_a_record_of_strange_values_is_counted_and_stops_nothing() -> None:
         facts.outcome("2026-11-02T09", members)
         facts.sums("", members)
         facts.start("2026-11-02T09", {"weakened": value})
+        facts.order("2026-11-02T09", {"filled_qty": value})
     assert decimal("sNaN") is None
     assert facts.days == {"2026-11-02"}
 
