@@ -43,6 +43,7 @@ from guard.walk.decisionrecord import Judged
 from guard.walk.desk import Desk
 from guard.walk.outgoing import opening_of, outbound_of
 from guard.walk.recorder import Recorder
+from guard.walk.repeats import ONE_BY_ONE
 from guard.walk.sending import Sending
 from guard.walk.targets import ENDED, Requester, Target
 from guard.walk.visit import Situation, Visit
@@ -274,7 +275,7 @@ def record_cancel(recorder: Recorder, visit: Visit, situation: Situation, *, jud
 
 def close_split(recorder: Recorder, sending: Sending, each: Sequence[Holder]) -> None:
     """The one request for all is not sent itself, so its decision is settled, and its outcome recorded, at once."""
-    message = f"cancelled one by one: {len(each)} orders"
+    message = f"{ONE_BY_ONE}: {len(each)} orders"
     close(recorder, sending, Outcome(Verdict.ACCEPTED, status=200, ret_type=0, message=message))
     if sending.seq is not None:
         _ = recorder.desk.supervisor.start(recorder.watch(sending.visit, sending.seq), f"record {sending.visit.id}")

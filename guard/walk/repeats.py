@@ -13,9 +13,10 @@ import structlog
 from guard.codes import Code
 from guard.errors import JournalFault
 from guard.intent import digest
-from guard.limits import find_slot, slot_bound_reached
+from guard.limits import Holder, find_slot, slot_bound_reached
 from guard.server import passed_reply
 from guard.terms import Answer, CancelAll, Claim, Effect, Outcome, Reason, Refusal, Reply, Taken, Verdict, refuse
+from guard.walk.cancelscope import orders_in_scope
 from guard.walk.desk import Desk
 from guard.walk.recent import RecentDecision
 from guard.walk.recorder import Recorder
@@ -23,6 +24,7 @@ from guard.walk.replies import trade_body
 from guard.walk.visit import Situation, Visit
 
 REMEMBERED_MS: Final = 24 * 3600 * 1000
+ONE_BY_ONE: Final = "cancelled one by one"  # so the outcome of a cancel-all begins that was not sent itself
 _log = structlog.get_logger("guard")
 
 
@@ -93,8 +95,30 @@ def again(recorder: Recorder, visit: Visit, situation: Situation, *, first: Outc
         recorder.allowed(visit, situation, replays=step)
     except JournalFault as fault:  # nothing is sent and nothing moves, so the answer is not kept back
         _log.error("repeat_not_recorded", decision=visit.id, replays=step, why=str(fault))
-    body = _rebuilt(first, situation, parts=recorder.desk.recent.part_of(step))
+    parts = recorder.desk.recent.part_of(step)
+    to_come = _to_come(recorder.desk, visit, situation, step=step, parts=parts) if _is_split(first) else []
+    body = _rebuilt(first, situation, parts=parts, to_come=to_come)
     return passed_reply(Answer(status_of(first), "application/json", body), decision=step)
+
+
+def _is_split(first: Outcome) -> bool:
+    """It was a cancel-all whose orders are cancelled one by one."""
+    return first.verdict is Verdict.REFUSED or first.message.startswith(ONE_BY_ONE)
+
+
+def _to_come(
+    desk: Desk, visit: Visit, situation: Situation, *, step: str, parts: Sequence[RecentDecision]
+) -> list[Holder]:
+    """Orders of the key that it was to cancel, that still live, and of which no cancel has been decided yet."""
+    begun = {name for one in parts for name in (one.order_id, one.order_id_ex)} - {None}
+    return [
+        holder
+        for holder in orders_in_scope(desk, situation)
+        if visit.principal is not None
+        and holder.key == visit.principal.name
+        and holder.id < step
+        and begun.isdisjoint({holder.order_id, holder.order_id_ex})
+    ]
 
 
 def status_of(first: Outcome) -> int:
@@ -102,8 +126,13 @@ def status_of(first: Outcome) -> int:
     return first.status or 200
 
 
-def _rebuilt(outcome: Outcome, situation: Situation, *, parts: Sequence[RecentDecision]) -> bytes:
-    """The daemon's first answer, as far as the outcome record tells it. `parts`: the cancels of a cancel-all."""
+def _rebuilt(
+    outcome: Outcome, situation: Situation, *, parts: Sequence[RecentDecision], to_come: Sequence[Holder]
+) -> bytes:
+    """The daemon's first answer, as far as the outcome record tells it.
+
+    `parts`: the cancels of a cancel-all; `to_come`: the orders that wait for theirs.
+    """
     if outcome.verdict is Verdict.REFUSED and not parts:
         said = {"ret_msg": outcome.message, "err_code": outcome.err_code}
         return msgspec.json.encode({"ret_type": outcome.ret_type or -1, **said, "s2c": None})
@@ -113,12 +142,12 @@ def _rebuilt(outcome: Outcome, situation: Situation, *, parts: Sequence[RecentDe
     if outcome.order_id_ex is not None:
         s2c["order_id_ex"] = outcome.order_id_ex
     if isinstance(situation.intent, CancelAll):
-        s2c |= {"order_id": 0, "order_id_ex": "", **_results(parts)}
+        s2c |= {"order_id": 0, "order_id_ex": "", **_results(parts, to_come)}
     failed = sum(1 for one in parts if one.verdict not in {None, Verdict.ACCEPTED.value})
-    return trade_body(situation, s2c, failed=failed, of=len(parts))
+    return trade_body(situation, s2c, failed=failed, of=len(parts) + len(to_come))
 
 
-def _results(parts: Sequence[RecentDecision]) -> dict[str, object]:
+def _results(parts: Sequence[RecentDecision], to_come: Sequence[Holder]) -> dict[str, object]:
     """What has become of each cancel of a cancel-all, and how many are pending."""
     told = [
         {
@@ -130,7 +159,10 @@ def _results(parts: Sequence[RecentDecision]) -> dict[str, object]:
         }
         for one in parts
     ]
-    return {"results": told, "pending": sum(1 for one in parts if one.verdict is None)}
+    for holder in to_come:
+        names = {"order_id": _number(holder.order_id), "order_id_ex": holder.order_id_ex}
+        told.append({**names, "decision": None, "outcome": "pending", "message": None})
+    return {"results": told, "pending": len(to_come) + sum(1 for one in parts if one.verdict is None)}
 
 
 def _number(order_id: str | None) -> int | str | None:

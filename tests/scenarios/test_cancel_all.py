@@ -578,7 +578,7 @@ async def test_the_brokers_pace_is_kept_and_room_left(tmp_path: Path, monkeypatc
             scene.clock.advance(s=3)
             await scene.placed(remark=f"n{n}")
         scene.clock.advance(s=60)
-        asked = asyncio.ensure_future(scene.ask(CANCEL_ALL, account()))
+        asked = asyncio.ensure_future(scene.ask(CANCEL_ALL, account(), idempotency_key="k"))
         for n in range(1, 17):
             await scene.until_reached(MODIFY, times=n)
             scene.clock.advance(us=39_000)
@@ -587,6 +587,7 @@ async def test_the_brokers_pace_is_kept_and_room_left(tmp_path: Path, monkeypatc
             scene.clock.advance(us=1_000)
         reply = await asked
         assert said(reply)["s2c"]["pending"] == 4
+        assert said(await scene.ask(CANCEL_ALL, account(), idempotency_key="k")) == said(reply)
         assert is_passed(await scene.cancel(theirs, who="other"))
         assert len(scene.reached(MODIFY)) == 17
         async with asyncio.timeout(5):
