@@ -76,10 +76,16 @@ def _files(settings: Settings) -> Iterator[tuple[str, Path, int]]:
     ):
         if text is not None:
             yield name, settings.path(text), secret
-    policies = settings.path(settings.policies.dir)
-    yield "policies.dir", _behind(policies), written
-    for path in sorted(policies.glob("*.toml")):
+    for path in _policies(settings.path(settings.policies.dir)):
         yield "policies.dir", path, written
+
+
+def _policies(folder: Path) -> tuple[Path, ...]:
+    """The folder and the files in it. One that may not be looked into stops no start: whoever needs it says so."""
+    try:
+        return (_behind(folder), *sorted(folder.glob("*.toml")))
+    except OSError:
+        return (folder,)
 
 
 def _behind(folder: Path) -> Path:

@@ -1,6 +1,7 @@
 """Who may start, with which policies, and who must: a start keeps what it promises, or says why not."""
 
 import asyncio
+import errno
 import json
 import os
 import shutil
@@ -104,6 +105,29 @@ async def test_bad_policies_at_start_leave_the_last_good_ones_in_force(tmp_path:
             assert scene.guard.changes.policies.last_ok is False
             assert code_of(await scene.place(qty=400)) == (403, "daily_value")
             assert is_passed(await scene.place(remark=names[-1]))
+
+
+async def test_a_folder_of_policies_that_may_not_be_entered_does_not_keep_the_door_shut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Put there by root under umask 077: the next start broke off with a trace, and nobody could cancel any more."""
+    async with stage(tmp_path, policies=TIGHT) as scene:
+        sha256, order = scene.guard.desk.config.policy_sha256, await scene.placed()
+    look, folder = Path.stat, tmp_path / "policies"
+
+    def denied(path: Path, **how: bool) -> os.stat_result:
+        if folder in path.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return look(path, **how)
+
+    def unread(path: Path, **_: int) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", denied)
+    monkeypatch.setattr("guard.policyfiles.read_newest", unread)
+    async with next_run(scene) as scene:
+        assert scene.guard.desk.config.policy_sha256 == sha256  # the last good ones
+        assert is_passed(await scene.cancel(order))
 
 
 async def test_the_first_order_after_a_start_finds_its_rules_planned(tmp_path: Path) -> None:
