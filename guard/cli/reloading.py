@@ -106,7 +106,9 @@ def promote(
         raise
     except SettingsFault as fault:
         raise SettingsFault([*fault.errors, f"{path}: {_IN_DOUBT}"]) from fault
-    if status != http.HTTPStatus.OK and not _is_made(answer):
+    if _is_in_doubt(status, answer):
+        typer.echo(f"guard: {path}: {_IN_DOUBT}", err=True)
+    elif status != http.HTTPStatus.OK and not _is_made(answer):
         _take_back(path, text, before)
     end(status, answer, as_json=as_json)
 
@@ -183,6 +185,11 @@ def _is_made(answer: bytes) -> bool:
     """Whether an answer that is no 200 tells of a change: one that is in force, and may not be on record."""
     found = members(answer)
     return found.get("result") == "unrecorded" and bool(found.get("changes"))
+
+
+def _is_in_doubt(status: int, answer: bytes) -> bool:
+    """Whether an answer leaves open what was done: the guard's own fault half-way, or the word of somebody between."""
+    return status >= http.HTTPStatus.INTERNAL_SERVER_ERROR and "result" not in members(answer)
 
 
 def _take_back(path: Path, text: str, before: str) -> None:

@@ -4,10 +4,12 @@ import asyncio
 import os
 import re
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
+from guard.admin.change import ChangeResult, Who
+from guard.admin.policies import PolicyChanges
 from guard.cli.policy import app
 from guard.errors import JournalFault
 from tests.support.commands import called
@@ -180,6 +182,28 @@ async def test_a_promotion_that_is_in_force_and_not_on_record_is_not_taken_back(
         code, told = await run(scene, "promote", "watched")
         assert (code, 'mode = "shadow" again' in told) == (1, True), told
         assert (tmp_path / "policies/watched.toml").read_text() == WATCHED
+
+
+async def test_a_promotion_after_which_the_guard_failed_says_that_it_may_be_in_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A defect behind the change, or a proxy that gave up: the file was taken back, and the policy was in force."""
+    whole = PolicyChanges.reload
+
+    async def breaks(changes: PolicyChanges, who: Who, **how: Any) -> ChangeResult:
+        await whole(changes, who, **how)
+        raise ZeroDivisionError
+
+    async with stage(tmp_path, *PEOPLE, policies={"desk.toml": LOOSE, "watched.toml": WATCHED}) as scene:
+        monkeypatch.setattr(PolicyChanges, "reload", breaks)
+        code, told = await run(scene, "promote", "watched")
+        assert (code, "whether it is in force is not known" in told, 'mode = "shadow" again' in told) == (
+            1,
+            True,
+            False,
+        )
+        assert code_of(await scene.place(qty=200)) == (403, "max_order_qty")
+        assert (tmp_path / "policies/watched.toml").read_text() == WATCHED.replace("'shadow'", "'enforce'")
 
 
 async def test_a_promotion_that_reaches_no_guard_leaves_the_file_as_it_was(tmp_path: Path) -> None:
