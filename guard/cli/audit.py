@@ -21,7 +21,7 @@ from guard.audit.engine import INSTALL, Engine, NoEngine
 from guard.audit.export import FORMATS, ExportRequest, export
 from guard.audit.find import Found, find
 from guard.audit.rows import RecordRow, row
-from guard.cli.consoles import fits, of_tables
+from guard.cli.consoles import fits, of_tables, put
 from guard.cli.progress import progress
 from guard.cli.proof import prove_record, rotate_key, verify_record, write_verifier
 from guard.cli.report import report_record
@@ -236,7 +236,7 @@ def _print(records: Iterable[FoundRecord]) -> None:
     for one in rows:
         table.add_row(*map(Text, one))
     if fits(console, table):
-        console.print(table)
+        put(table, console)
     else:
         typer.echo("\n".join(map(_line, rows)))
 

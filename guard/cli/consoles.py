@@ -46,7 +46,7 @@ def show(table: Table, console: Console | None = None) -> None:
         shown = [each for each in table.columns if any(str(cell or "") for cell in each.cells)] or table.columns
         table.columns = [replace(each, _index=place) for place, each in enumerate(shown)]  # by it the last one is known
     if fits(console, table):
-        console.print(table)
+        put(table, console)
         return
     columns = [(str(column.header), list(column.cells)) for column in table.columns]
     for place in range(table.row_count):
@@ -58,6 +58,16 @@ def show(table: Table, console: Console | None = None) -> None:
                 block.add_row(header, cells[place])
         console.print(block)
         console.print()
+
+
+def put(table: Table, console: Console) -> None:
+    """The table; in a pipe without the blanks that fill each row up to the longest, of which `less` makes screens."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as held:
+        console.print(table)
+    console.out("\n".join(line.rstrip() for line in held.get().split("\n")), highlight=False, end="")
 
 
 def _width(console: Console, what: RenderableType) -> int:

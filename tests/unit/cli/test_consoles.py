@@ -62,6 +62,18 @@ def test_a_pipe_gets_a_line_a_row_however_long_it_is(capsys: pytest.CaptureFixtu
     assert (len(lines), lines[1].endswith("word end")) == (2, True)
 
 
+def test_a_pipe_gets_no_blanks_behind_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each row was filled up to the longest, and `less` showed a screen of blanks between two."""
+    table = Table("id", "message", box=None, pad_edge=False)
+    table.add_row("a", "word " * 200 + "end")
+    table.add_row("b", "short")
+    show(table)
+
+    out = capsys.readouterr().out
+    assert [line for line in out.splitlines() if line != line.rstrip()] == []
+    assert out.endswith("short\n")
+
+
 def test_a_terminal_is_shown_no_empty_column() -> None:
     """One that holds nothing in any row would make every row a block."""
     out = io.StringIO()
