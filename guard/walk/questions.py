@@ -37,8 +37,8 @@ _METHODS: Final = {"/guard/v1/me": "GET", "/guard/v1/check": "POST", TICKET: "PO
 _DECISION: Final = re.compile(rf"/guard/v1/decisions/({DECISION_PATTERN})")
 ACCOUNTS_TOLD_MAX: Final = 32
 _NO_DECISION: Final = (
-    f"no such decision of this key among the latest {RECENT_MAX}; people at the guard's machine find older "
-    "ones on record with `guard explain ID`"
+    f"no such decision of this key is remembered (the latest {RECENT_MAX} are, fewer after a restart); people at the "
+    "guard's machine find older ones on record with `guard explain ID`"
 )
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 

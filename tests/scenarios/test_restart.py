@@ -97,7 +97,7 @@ async def test_decisions_can_be_asked_for_after_a_restart(tmp_path: Path) -> Non
         assert told["record"]["symbol"] == "HK.00700"
         theirs = await scene.ask(path, who="other")
         assert code_of(theirs) == (404, "unknown_endpoint")
-        assert "among the latest 20000" in said(theirs)["error"]
+        assert "the latest 20000 are, fewer after a restart" in said(theirs)["error"]
         assert "`guard explain ID`" in said(theirs)["error"]
 
 
