@@ -83,19 +83,19 @@ def init(
     silence()
     own = draft.daemon_key(daemon_key_file, os.environ.get("GUARD_DAEMON_KEY"))
     names = (*FILES, *((KEY_FILE,) if own and not _is_its_own(daemon_key_file, folder) else ()))
-    standing_in_the_way = [str(folder / name) for name in names if (folder / name).exists()]
+    standing_in_the_way = _there(folder, names)
     if standing_in_the_way:
         raise SettingsFault([f"{path}: is there already; choose another folder" for path in standing_in_the_way])
     url, found = asyncio.run(find_daemon(daemon))
     drafted = draft.draft(url, keys_from=keys_from, own=own, owner=owner or _login())
-    _write(folder, drafted)
+    _write(folder, drafted, names)
     config = folder / "guard.toml"
     findings = (*found, *drafted.findings, *check.findings(config, Overrides()))
     dry = asyncio.run(rehearse(load(config, Overrides(), {})))
     made = InitResult(
         ok=all(finding.level != "wrong" for finding in findings),
         daemon=url,
-        files=tuple(str(folder / name) for name in (*FILES, *((KEY_FILE,) if own else ()))),
+        files=tuple(str(folder / name) for name in names),
         keys=drafted.plaintext,
         imported=drafted.imported,
         findings=findings,
@@ -110,6 +110,14 @@ def init(
         raise typer.Exit(1)
 
 
+def _there(folder: Path, names: Sequence[str]) -> list[Path]:
+    """What of these is there, links to nowhere too: a rename would put something else in their place."""
+    try:
+        return [folder / name for name in names if (folder / name).is_symlink() or (folder / name).exists()]
+    except OSError as error:
+        raise SettingsFault([f"{folder}: cannot be written: {why(error)}"]) from error
+
+
 def _is_its_own(daemon_key_file: Path | None, folder: Path) -> bool:
     """Whether the key was given in the very file that the folder is to have."""
     return daemon_key_file is not None and daemon_key_file.absolute() == (folder / KEY_FILE).absolute()
@@ -122,8 +130,8 @@ def _login() -> str:
         raise SettingsFault(["--owner: this user has no name; write the person who answers for the key"]) from error
 
 
-def _write(folder: Path, drafted: Draft) -> None:
-    """Everything into a folder beside it first; then each name into its place."""
+def _write(folder: Path, drafted: Draft, names: Sequence[str]) -> None:
+    """Everything into a folder beside it first; then each of the names into its place."""
     placed: list[Path] = []
     beside = folder / ".guard-init"
     try:
@@ -131,13 +139,13 @@ def _write(folder: Path, drafted: Draft) -> None:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(mode=0o700)
         for name, text in drafted.files.items():
-            path = beside / name
-            path.touch(mode=0o644 if name == "guard.toml" else 0o600)
-            path.write_text(text, encoding="utf-8")
+            if name in names:  # else it is the daemon's key, in the caller's own file
+                path = beside / name
+                path.touch(mode=0o644 if name == "guard.toml" else 0o600)
+                path.write_text(text, encoding="utf-8")
         shutil.copytree(shipped_policies(), beside / "policies")
-        for name in (*drafted.files, "policies"):
-            if not (folder / name).exists():  # else it is the daemon's key, the caller's own file
-                placed.append(folder / name)
+        for name in names:
+            placed.append(folder / name)
             (beside / name).rename(folder / name)
     except OSError as error:
         for path in filter(Path.exists, placed):

@@ -1,8 +1,10 @@
 """`guard init` as a new user runs it: beside a daemon, with and without keys to take over."""
 
 import asyncio
+import errno
 import hashlib
 import json
+import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -236,7 +238,35 @@ async def test_the_key_of_a_daemon_that_lies_there_is_not_overwritten(tmp_path: 
     assert (own.read_text(), names(tmp_path)) == ("fc_another", ["daemon.key"])
 
     assert (await init(None, tmp_path, *words, "--daemon-key-file", "daemon.key"))[0] == 0
-    assert own.read_text() == "fc_another\n"
+    assert own.read_text() == "fc_another"
+
+
+@pytest.mark.parametrize("name", ["daemon.key", "keys.json"])
+async def test_a_link_stays_a_link(tmp_path: Path, name: str) -> None:
+    """To a secret that is renewed elsewhere, or that is not mounted yet: a file in its place would stay as it is."""
+    if name == "daemon.key":
+        (tmp_path / "mounted").write_text(DAEMON_KEY)
+    (tmp_path / name).symlink_to("mounted")
+    words = ("--daemon", "http://127.0.0.1:1", "--owner", "Ada")
+    words = (*words, "--daemon-key-file", "daemon.key") if name == "daemon.key" else words
+
+    assert (await init(None, tmp_path, *words))[0] == (0 if name == "daemon.key" else 1)
+    assert (tmp_path / name).is_symlink()
+
+
+async def test_a_folder_that_may_not_be_looked_at_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In somebody else's home: in words, not as a trace."""
+    look = Path.stat
+
+    def denied(path: Path, **how: bool) -> os.stat_result:
+        if path.parent.name == "site":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return look(path, **how)
+
+    monkeypatch.setattr(Path, "stat", denied)
+    code, told, _ = await init(None, tmp_path, "site", "--daemon", "http://127.0.0.1:1", "--owner", "Ada")
+    why = f"site: cannot be written: Permission denied to uid {os.geteuid()}"
+    assert (code, told) == (1, {"ok": False, "errors": [why]})
 
 
 def test_the_plaintext_of_a_key_is_nowhere_in_the_folder(tmp_path: Path) -> None:
