@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -90,7 +91,8 @@ def findings(
     """Everything there is to say. Of what a part of the settings file that cannot be read names, nothing."""
     reading, path = flags.read(config, over), config or Path("guard.toml")
     settings, errors = reading.settings, [*errors, *reading.errors]
-    errors += [f"{path}: {REPLACED}"] if path.exists() and is_replaced(path) else []
+    with suppress(OSError):  # it is not there, which may be so, or not to be looked at, which is told
+        errors += [f"{path}: {REPLACED}"] if is_replaced(path) else []
     errors += unusable(reading, told=errors)
     found = [ProbeFinding("wrong", error) for error in errors]
     found += [ProbeFinding("weak", sentence) for sentence in flags.misspelt(os.environ)]
@@ -155,8 +157,13 @@ def _count(number: int, noun: str) -> str:
 
 def _state(settings: Settings) -> list[ProbeFinding]:
     directory = settings.path(settings.state.dir)
-    if not directory.exists():
+    try:
+        directory.stat()
+    except FileNotFoundError:
         return [ProbeFinding("ok", f"{settings.state.dir}: will be made, mode 0700")]
+    except OSError as error:  # in a folder that is open to the guard's user alone, as the shipped unit has it made
+        what = f"{directory}: cannot be looked at: {why(error)}; check as the user that the guard runs as"
+        return [ProbeFinding("wrong", what)]
     for place in (directory, journal_dir(directory)):
         if place.exists() and not place.is_dir():
             return [ProbeFinding("wrong", f"{place}: is no directory")]
@@ -168,12 +175,10 @@ def _state(settings: Settings) -> list[ProbeFinding]:
                 f"{place}: uid {os.geteuid()} cannot write there: the file system is read-only, or another user's guard"
             )
             return [ProbeFinding("wrong", f"{what} owns it; check as the user that the guard runs as")]
-    halt = (
-        [ProbeFinding("weak", f"{directory / 'HALT'}: is there: reads and cancels only")]
-        if (directory / "HALT").exists()
-        else []
-    )
-    return [ProbeFinding("ok", f"{settings.state.dir}: is the guard's own"), *halt]
+    halt = directory / "HALT"
+    is_halted = halt.is_symlink() or halt.exists()  # a link to nowhere halts, too
+    told = [ProbeFinding("weak", f"{halt}: is there: reads and cancels only")] if is_halted else []
+    return [ProbeFinding("ok", f"{settings.state.dir}: is the guard's own"), *told]
 
 
 def _secrets(settings: Settings) -> list[ProbeFinding]:
@@ -181,8 +186,9 @@ def _secrets(settings: Settings) -> list[ProbeFinding]:
     found = []
     for name in (settings.daemon.key_file, settings.daemon.public_key_file):
         path = settings.path(name) if name else None
-        if path is not None and path.is_file() and path.stat().st_mode & _ANYBODY:
-            found.append(ProbeFinding("weak", f"{name}: everybody on this machine may read it: chmod 600 {path}"))
+        with suppress(OSError):  # told with the settings
+            if path is not None and path.is_file() and path.stat().st_mode & _ANYBODY:
+                found.append(ProbeFinding("weak", f"{name}: everybody on this machine may read it: chmod 600 {path}"))
     return found
 
 

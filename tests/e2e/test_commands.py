@@ -1,6 +1,7 @@
 """The other commands, against a daemon on a socket and a guard that runs: check, keys, policy, audit."""
 
 import asyncio
+import errno
 import json
 import os
 import subprocess
@@ -219,6 +220,35 @@ async def test_check_says_where_a_start_could_not_write(tmp_path: Path, monkeypa
 
         assert done.returncode == 1
         assert any(f"{tmp_path / place}: uid {os.geteuid()} cannot write" in told for told in _level(done, "wrong"))
+
+
+async def test_check_tells_what_it_may_not_look_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run by somebody who is not the guard's user, under the shipped unit: it ended with a trace and no finding."""
+    lay_out(tmp_path, toml='[daemon]\nkey_file = "daemon.key"\n')
+    (tmp_path / "daemon.key").write_text(DAEMON_KEY)
+    look = Path.stat
+
+    def denied(path: Path, **how: bool) -> os.stat_result:
+        if path.name in {"guard.toml", "state", "daemon.key", "..data"}:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return look(path, **how)
+
+    monkeypatch.setattr(Path, "stat", denied)
+    done = await _check(None, tmp_path)
+
+    assert (done.returncode, done.stderr) == (1, "")
+    wrong = f"{tmp_path / 'state'}: cannot be looked at: Permission denied to uid {os.geteuid()}"
+    assert [told for told in _level(done, "wrong") if told.startswith(wrong)]
+
+
+async def test_check_tells_a_halt_that_is_a_link_to_nowhere(tmp_path: Path) -> None:
+    """It halts as any other does."""
+    lay_out(tmp_path)
+    (tmp_path / "state" / "journal").mkdir(mode=0o700, parents=True)
+    (tmp_path / "state").chmod(0o700)
+    (tmp_path / "state" / "HALT").symlink_to("nowhere")
+
+    assert [told for told in _level(await _check(None, tmp_path), "weak") if "HALT: is there" in told]
 
 
 async def test_check_of_a_broken_settings_file_says_only_that(tmp_path: Path) -> None:
