@@ -30,13 +30,12 @@ from guard.walk.door import late_objection
 from guard.walk.hooks import Hooks
 from guard.walk.prepare import at_once, prepare
 from guard.walk.recorder import Recorder
-from guard.walk.replies import failed, rate_headers, refused, unusable
+from guard.walk.replies import UNAUTHORIZED, failed, rate_headers, refused, unusable, whose
 from guard.walk.shadow import shadowed_read
 from guard.walk.subscribing import DONE, SUBSCRIPTIONS, carry
 from guard.walk.together import raise_fault
 from guard.walk.visit import Situation, Visit
 
-UNAUTHORIZED: Final = 401
 _WITHDRAWN: Final = Failure("held", "it was withdrawn while it waited for the subscription before it", is_sent=False)
 _STREAM, _READ = Effect.STREAM, Effect.READ  # asked of every request
 PUBLIC_LENT: Final = frozenset({"/api/ping", "/api/global-state", "/api/delay-statistics"})
@@ -139,7 +138,7 @@ class PassThrough:
         if isinstance(seen, Refusal):
             return unusable(visit, seen, headers=headers)
         if seen.headers or seen.answer.status == UNAUTHORIZED:
-            headers = (*headers, *_whose(seen.answer), *seen.headers)
+            headers = (*headers, *whose(seen.answer), *seen.headers)
         return passed_reply(seen.answer, decision=visit.id, headers=headers)
 
 
@@ -153,11 +152,6 @@ def _shared(desk: Desk, visit: Visit, situation: Situation, *, hooks: Hooks) -> 
         return await hooks.pass_on(desk, meant, _outbound(desk, visit, meant))
 
     return carry(desk, visit, situation, ask=ask)
-
-
-def _whose(answer: Answer) -> tuple[tuple[str, str], ...]:
-    """Marks a 401 as the daemon's own: it is not about the caller's key at the guard."""
-    return (("Guard-Note", "this 401 is the daemon's"),) if answer.status == UNAUTHORIZED else ()
 
 
 def _admit(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hooks) -> Judged | Reply:

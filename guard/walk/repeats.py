@@ -20,7 +20,7 @@ from guard.walk.cancelscope import orders_in_scope
 from guard.walk.desk import Desk
 from guard.walk.recent import RecentDecision
 from guard.walk.recorder import Recorder
-from guard.walk.replies import trade_body
+from guard.walk.replies import trade_body, whose
 from guard.walk.visit import Situation, Visit
 
 REMEMBERED_MS: Final = 24 * 3600 * 1000
@@ -98,7 +98,8 @@ def again(recorder: Recorder, visit: Visit, situation: Situation, *, first: Outc
     parts = recorder.desk.recent.part_of(step)
     to_come = _to_come(recorder.desk, visit, situation, step=step, parts=parts) if _is_split(first) else []
     body = _rebuilt(first, situation, parts=parts, to_come=to_come)
-    return passed_reply(Answer(status_of(first), "application/json", body), decision=step)
+    answer = Answer(status_of(first), "application/json", body)
+    return passed_reply(answer, decision=step, headers=whose(answer))
 
 
 def _is_split(first: Outcome) -> bool:

@@ -30,6 +30,7 @@ from guard.walk.recorder import Recorder
 from guard.walk.visit import Situation, Visit
 
 TARPIT_S: Final = 0.25
+UNAUTHORIZED: Final = 401
 _ANSWERED: Final = frozenset({Verdict.ACCEPTED, Verdict.REFUSED})
 
 Headers = tuple[tuple[str, str], ...]
@@ -83,6 +84,11 @@ def _until_probe_s(recorder: Recorder, visit: Visit) -> float | None:
     return None if wait_us is None else wait_us / 1_000_000
 
 
+def whose(answer: Answer) -> Headers:
+    """Marks a 401 as the daemon's own: it is not about the caller's key at the guard."""
+    return (("Guard-Note", "this 401 is the daemon's"),) if answer.status == UNAUTHORIZED else ()
+
+
 def json_answer(visit: Visit, body: object) -> Reply:
     """The guard's own answer to a question of a caller with a key."""
     visit.outcome = "allowed"
@@ -129,7 +135,7 @@ def settled(
     state = recorder.desk.state
     headers = rate_headers(state, judged.claims, t_us=state.at_us)  # it was settled in this turn
     if isinstance(result, Answer) and outcome.verdict in _ANSWERED:
-        return passed_reply(result, decision=visit.id, headers=headers)
+        return passed_reply(result, decision=visit.id, headers=(*whose(result), *headers))
     if isinstance(result, Answer) and judged.is_simulated and is_stub(outcome):
         return passed_reply(result, decision=visit.id, headers=(("Guard-Outcome", "unknown"), *headers))
     if outcome.verdict is not Verdict.NOT_SENT:

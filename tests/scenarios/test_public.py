@@ -6,7 +6,7 @@ import pytest
 
 from guard.simulator import Simulator
 from guard.simulator.faults import HttpError
-from tests.support.guards import ask, lay_out, record, running
+from tests.support.guards import ask, lay_out, order, record, running
 
 
 @pytest.mark.parametrize(("scopes", "lent"), [(["metrics:read"], "none"), (["qot:read"], "guard")])
@@ -29,3 +29,15 @@ async def test_a_401_of_the_daemons_says_whose_it_is(tmp_path: Path) -> None:
 
     assert reply.status == 401
     assert ("Guard-Note", "this 401 is the daemon's") in reply.headers
+
+
+async def test_a_401_of_the_daemons_to_an_order_says_whose_it_is(tmp_path: Path) -> None:
+    """The guard's own key is what the daemon does not know: a caller is not sent to mend its own; told again too."""
+    simulator = Simulator()
+    simulator.faults.add(HttpError(401, "missing bearer token"), path="/api/order")
+    async with running(lay_out(tmp_path), daemon=simulator) as guard:
+        replies = [await ask(guard, "/api/order", order(), idempotency_key="once") for _ in range(2)]
+
+    assert [reply.status for reply in replies] == [401, 401]
+    for reply in replies:
+        assert ("Guard-Note", "this 401 is the daemon's") in reply.headers
