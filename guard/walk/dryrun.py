@@ -13,6 +13,7 @@ from guard.access import scope_reasons
 from guard.catalogue import BY_PATH
 from guard.codes import Code
 from guard.intent import parse
+from guard.intent.strict import load
 from guard.limits import check_claims, post
 from guard.server import refusal_reply
 from guard.server.fields import WS_PATH
@@ -129,12 +130,23 @@ def _asked(visit: Visit) -> _Check | Refusal:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return refuse(Code.BAD_JSON, f"the body is no JSON object with a path; {_SENT}")
     body = bytes(members.pop("body", _NULL))
+    twice = _named_twice(visit.call.body, body)
+    if twice is not None:
+        return twice
     if members:
         return refuse(Code.UNKNOWN_FIELD, f"path and body are all there is here; {_SENT}")
     rows = BY_PATH.get(path, ())
     if body == _NULL and rows and all(row.method == "POST" for row in rows):
         return refuse(Code.MISSING_FIELD, f"body: is missing, and {path} takes one; {_SENT}")
     return _Check(path, body)
+
+
+def _named_twice(whole: bytes, body: bytes) -> Refusal | None:
+    """That path or body is given twice. A name that stands twice in the body itself is what the dry run tells."""
+    outer, inner = load(whole), load(body)
+    if not isinstance(outer, Refusal) or outer.code is not Code.DUPLICATE_KEY:
+        return None
+    return None if isinstance(inner, Refusal) and inner.code is Code.DUPLICATE_KEY else outer
 
 
 async def _met(recorder: Recorder, visit: Visit, check: _Check) -> Met:

@@ -320,6 +320,21 @@ async def test_a_dry_run_says_what_would_happen_and_does_nothing(tmp_path: Path)
         assert code_of(many[-1]) == (429, "rate")
 
 
+async def test_a_dry_run_of_what_is_given_twice_is_none(tmp_path: Path) -> None:
+    """Two paths, or two bodies: 400, as everywhere. A name that stands twice within the body is what it would meet."""
+    check, whole = "/guard/v1/check", json.dumps(order())
+    inner = f'{whole[:-1]},"qty":1}}'
+    async with stage(tmp_path, policies=DAILY) as scene:
+        for raw in (
+            f'{{"path":"/api/order","body":{whole},"body":{whole}}}',
+            f'{{"path":"/api/ping","path":"/api/order","body":{whole}}}',
+        ):
+            reply = await scene.ask(check, raw.encode())
+            assert code_of(reply) == (400, "duplicate_key"), raw
+        told = said(await scene.ask(check, f'{{"path":"/api/order","body":{inner}}}'.encode()))
+        assert (told["status"], told["guard"]["code"]) == (400, "duplicate_key")
+
+
 async def test_a_caller_sees_where_it_stands(tmp_path: Path) -> None:
     """GET /guard/v1/me tells scopes and what is used and left of every limit."""
     policies = '[orders]\nmax_value = "90000 HKD"\n[budgets]\ndaily_value = "50000 HKD"\n[rates]\nnew_orders = "3/60s"'
