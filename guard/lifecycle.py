@@ -23,7 +23,7 @@ from guard.admin.change import Who
 from guard.admin.rehearsal import Rehearsal
 from guard.admin.runner import OpsRunner, site_of
 from guard.admin.watch import Watch
-from guard.admin.weakened import weakened
+from guard.admin.weakened import shared_keys, weakened
 from guard.certificate import certificate_of
 from guard.clock import Clock, SystemClock, WallSteps
 from guard.errors import JournalFault, SettingsFault, StateFault
@@ -158,7 +158,8 @@ class Guard:
             rehearse=Rehearsal(self.directory, self.clock),
             after_keys=self.relay.revalidate,
         )
-        self.changes.policies.last_ok = not self.policy_errors
+        if self.policy_errors or config.policies is None:
+            self.changes.policies.last_ok, self.changes.policies.last_success_s = False, 0.0
         self.watch = Watch(self.desk, self.changes.policies)
         self.desk.concerns += [self.watch.concerns, self.changes.recounting.concerns, self._wall.concerns]
         self.desk.concerns += [self.reconciler.concerns, logs.concerns, self._concerns, self.trust.concerns]
@@ -180,7 +181,8 @@ class Guard:
         journal = self.journal
         ends = {"found_seq": journal.found_seq, "signed_seq": journal.signed_seq}
         unproven = unsigned(recovered, self.directory, **ends)
-        loose = self.desk.weakened = (*weakened(self.settings), *await self._other_ports(), *unproven)
+        shared = shared_keys(self.settings, found.config.keyring)
+        loose = self.desk.weakened = (*weakened(self.settings), *shared, *await self._other_ports(), *unproven)
         records = first_records(
             recovered, found.config, self.directory, weakened=loose, t_us=self.clock.t_us(), counts=found.counts
         )

@@ -56,7 +56,9 @@ FAMILIES: Final[dict[str, Family]] = {
     "guard_policy_info": Family("gauge", "1 for the policies in force, by hash.", ("sha256",)),
     "guard_policy_reloads_total": Family("counter", "Policy reloads by result.", ("result",)),
     "guard_policy_last_reload_success": Family("gauge", "1 if the last policy reload was applied or unchanged."),
-    "guard_policy_last_success_timestamp_seconds": Family("gauge", "When policies were last loaded well."),
+    "guard_policy_last_success_timestamp_seconds": Family(
+        "gauge", "When policies were last loaded well; 0: not since the start."
+    ),
     "guard_journal_records_total": Family("counter", "Records appended to the journal."),
     "guard_journal_fsync_seconds": Family("histogram", "Time of one journal fsync."),
     "guard_journal_queue": Family("gauge", "Records that wait to be written."),

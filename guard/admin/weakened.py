@@ -5,11 +5,14 @@ keep its promises without (settings, keys and their mode, the daemon's key where
 lock, the record) stops the start.
 """
 
+import hashlib
+import ipaddress
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from guard.access import Keyring
 from guard.settings import Settings, address
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -18,7 +21,15 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 def is_loopback(listen: str) -> bool:
     """A listener that only this machine reaches."""
     place = address(listen)
-    return isinstance(place, str) or place[0] in LOOPBACK
+    return isinstance(place, str) or _is_here(place[0])
+
+
+def _is_here(host: str) -> bool:
+    """A name or address of loopback, of which 127.0.0.1 is one among many (RFC 1122 §3.2.1.3)."""
+    try:
+        return host in LOOPBACK or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def weakened(settings: Settings) -> tuple[str, ...]:
@@ -60,9 +71,17 @@ def weakened(settings: Settings) -> tuple[str, ...]:
     return (*(sentence for is_so, sentence in rows if is_so), *_loose(_files(settings)))
 
 
+def shared_keys(settings: Settings, keyring: Keyring) -> tuple[str, ...]:
+    """That a caller holds the very key that the guard shows the daemon, as in a keys.json that was moved over whole."""
+    own = {hashlib.sha256(key.encode()).digest() for key in (settings.daemon_key, settings.public_key) if key}
+    ids = ", ".join(record.id for record in keyring.records if record.digest in own)
+    told = f"{settings.keys.file}: the daemon takes these keys too, so they walk past the guard: {ids}"
+    return (told,) if ids else ()
+
+
 def _is_local_daemon(settings: Settings) -> bool:
     host = settings.daemon.url.split("://", 1)[1].split("/", 1)[0].rpartition(":")[0] or settings.daemon.url
-    return host.strip("[]") in LOOPBACK
+    return _is_here(host.strip("[]"))
 
 
 def _files(settings: Settings) -> Iterator[tuple[str, Path, int]]:

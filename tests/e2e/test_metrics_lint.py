@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Final
@@ -12,13 +13,27 @@ import aiohttp
 import pytest
 import structlog
 
+from guard.clock import SystemClock
 from guard.lifecycle import Guard
 from guard.metrics import FAMILIES
 from guard.simulator import Simulator
-from guard.simulator.faults import HttpError, Reset
+from guard.simulator.faults import Hold, HttpError, Reset
 from guard.terms import Call
 from tests.support.edge import until
-from tests.support.guards import ask, call, key, lay_out, operate, order, record, running, said
+from tests.support.guards import (
+    OPEN_POLICY,
+    ask,
+    call,
+    guarded,
+    key,
+    lay_out,
+    lines,
+    operate,
+    order,
+    record,
+    running,
+    said,
+)
 from tests.support.processes import external
 
 NOT_YET: Final = {
@@ -130,6 +145,67 @@ async def test_figures_are_what_happened(tmp_path: Path) -> None:
     assert shown['guard_trading_state{state="active"}'] == 0
     assert shown['guard_policy_reloads_total{result="unchanged"}'] == 1
     assert shown['guard_request_duration_seconds_count{endpoint="/api/order"}'] == 6
+
+
+async def test_gauges_are_what_is_so_at_this_moment(tmp_path: Path) -> None:
+    """An order under way, an open socket, the record with its queue, room and signature, the last good policies."""
+    simulator, gate, clock = Simulator(), asyncio.Event(), SystemClock()
+    simulator.faults.add(Hold(gate), path="/api/order")
+    began_s = clock.wall().timestamp()
+    async with running(lay_out(tmp_path), daemon=simulator) as guard, aiohttp.ClientSession() as session:
+        stream = await session.ws_connect(f"http://127.0.0.1:{guard.ports[0]}/ws")
+        sending = asyncio.ensure_future(ask(guard, "/api/order", order()))
+        await until(lambda: any(seen.path == "/api/order" for seen in simulator.requests))
+        guard.journal.append("a", {}, lazy=True)
+        ((_, queued),) = guard.desk.metrics._readings["guard_journal_queue"]()
+        meanwhile = _values(await _scrape(guard))
+        gate.set()
+        assert (await sending).status == 200
+        await stream.close()
+        await until(lambda: guard.relay.connections == 0)
+        await guard.journal.checkpoint()
+        records = len(lines(tmp_path / "guard.toml"))
+        after = _values(await _scrape(guard))
+        last, now_s, free = guard.journal.last_seq, clock.wall().timestamp(), shutil.disk_usage(tmp_path).free
+
+    for gauge in ("guard_steps_in_flight", "guard_ws_connections"):
+        assert (meanwhile[gauge], after[gauge]) == (1, 0), gauge
+    assert queued >= 1
+    assert after["guard_journal_queue"] == 0
+    assert records <= after["guard_journal_records_total"] <= last
+    assert abs(after["guard_journal_free_bytes"] - free) < 2**30
+    for moment in ("guard_policy_last_success_timestamp_seconds", "guard_journal_last_checkpoint_timestamp_seconds"):
+        assert began_s <= after[moment] <= now_s, moment
+    assert after["guard_daemon_up"] == 1
+
+
+async def test_a_start_without_good_policies_is_told_as_no_success(tmp_path: Path) -> None:
+    """Their files are wrong: nothing was loaded well, whatever the time of the start, until a reload is."""
+    names = ("guard_policy_last_reload_success", "guard_policy_last_success_timestamp_seconds")
+    began_s = SystemClock().wall().timestamp()
+    async with running(lay_out(tmp_path, policies={"open.toml": "no policy"})) as guard:
+        at_first = _values(await _scrape(guard))
+        (tmp_path / "policies" / "open.toml").write_text(OPEN_POLICY)
+        assert (await operate(guard, "/admin/policy/reload", {}))[1]["result"] == "applied"
+        after = _values(await _scrape(guard))
+
+    assert [at_first[name] for name in names] == [0, 0]
+    assert after[names[0]] == 1
+    assert after[names[1]] >= began_s
+
+
+async def test_the_daemons_answers_are_timed_and_its_connections_counted(tmp_path: Path) -> None:
+    """Each answer to a caller once, whatever else the guard asks; each connection as it is opened."""
+    timed, dialled = "guard_upstream_duration_seconds_count", "guard_upstream_dials_total"
+    async with guarded(tmp_path) as (guard, daemon):
+        before = _values(await _scrape(guard))
+        for _ in range(3):
+            await ask(guard, "/api/quote", {"symbols": ["HK.00700"]})
+        after = _values(await _scrape(guard))
+        connections = daemon.connections
+
+    assert after[timed] - before[timed] == 3
+    assert 1 <= after[dialled] == connections
 
 
 async def test_connections_that_were_cut_are_counted_by_why(tmp_path: Path) -> None:

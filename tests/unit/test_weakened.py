@@ -1,5 +1,6 @@
 """Controls that are off or loose: each is told by itself, and a start as it ships tells none."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from structlog.testing import capture_logs
 from guard.admin.weakened import weakened
 from guard.settings import Settings
 from guard.settingsfile import parse_settings
-from tests.support.guards import lay_out, of_type, operate, running
+from tests.support.guards import lay_out, of_type, operate, record, running
 
 
 def read(text: str, root: Path) -> Settings:
@@ -33,6 +34,8 @@ def read(text: str, root: Path) -> Settings:
         ('[listen]\ndata = "0.0.0.0:22500"', ("listen.data",)),
         ('[listen]\nops = "0.0.0.0:22501"', ("listen.ops",)),
         ('[listen]\nops = "unix:/run/guard.sock"', ()),
+        ('[listen]\ndata = "127.0.0.2:1"\nops = "[::1]:2"', ()),
+        ('[daemon]\nurl = "http://127.1.2.3:22499"', ()),
         ('[listen]\ndata = "0.0.0.0:1"\nops = "[::]:2"\ntls_cert = "c"\ntls_key = "k"', ()),
         ('[daemon]\nurl = "http://10.0.0.9:22499"', ("daemon.url",)),
         ('[daemon]\nurl = "https://10.0.0.9:22499"', ()),
@@ -98,3 +101,12 @@ async def test_they_are_in_the_record_and_in_status(tmp_path: Path) -> None:
     assert [line["control"] for line in logged if line["event"] == "weakened"] == told
     assert [sentence.split(" ")[0].rstrip(":") for sentence in told[:1]] == ["policies.require_cover"]
     assert any(sentence.startswith("ops.open") for sentence in told)
+
+
+async def test_a_caller_who_holds_the_daemons_key_is_told(tmp_path: Path) -> None:
+    """A keys.json that was moved over whole lists the guard's own key as well, and who has it needs no guard."""
+    moved = record("moved") | {"hash": f"sha256:{hashlib.sha256(b'fc_test').hexdigest()}"}
+    config = lay_out(tmp_path, record("bot"), moved, record("desk", owner="a person"))
+    async with running(config) as guard:
+        told = (await operate(guard, "/status"))[1]["weakened"]
+    assert [sentence for sentence in told if sentence.endswith("so they walk past the guard: moved")]
