@@ -6,6 +6,7 @@ Everything lies in one folder that is made anew: keys, policies to edit, the rec
 import asyncio
 import contextlib
 import hashlib
+import json
 import secrets
 import shlex
 import shutil
@@ -20,6 +21,7 @@ import uvloop
 from aiohttp import web
 
 from guard.access import keyfile
+from guard.cli.sources import AsJson, StateOption, UnusedConfig
 from guard.errors import GuardFault, SettingsFault
 from guard.lifecycle import Guard
 from guard.logs import configure
@@ -70,20 +72,25 @@ def demo(
     port: _Port = 22500,
     ops_port: _Port = 22501,
     daemon_port: _Port = 22499,
+    as_json: AsJson = False,
+    config: UnusedConfig = None,
+    state: StateOption = None,
 ) -> None:
     """Try it: a simulated daemon, the guard in front of it, keys and lines to paste.
 
     One order passes, one is refused; the record is shown and verified; a
     policy is edited and reloaded. Nothing leaves this machine. Ctrl-C ends it.
     """
-    configure(is_json=False)
+    del config, state
+    configure(is_json=as_json)
     try:
         secrets_of = prepare(folder)
         ports = free_ports(data=port, ops=ops_port, daemon=daemon_port)
         (folder / "guard.toml").write_text(CONFIG.format(**ports))
         settings = load(folder / "guard.toml", Overrides(), {})
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(settings, folder.absolute(), secrets_of, ports=ports))
+            told = (for_programs if as_json else lines)(folder.absolute(), secrets_of, ports)
+            runner.run(_run(settings, folder.absolute(), told, daemon_port=ports["daemon"]))
     except GuardFault as fault:
         raise typer.Exit(tell(fault)) from None
 
@@ -136,7 +143,7 @@ def _free(wanted: int, held: contextlib.ExitStack) -> int:
     raise SettingsFault(["no free port on 127.0.0.1"])
 
 
-async def _run(settings: Settings, folder: Path, plaintext: dict[str, str], *, ports: dict[str, int]) -> None:
+async def _run(settings: Settings, folder: Path, told: str, *, daemon_port: int) -> None:
     simulator = Simulator(keys=parse_keys((folder / "daemon-keys.json").read_bytes()), profile="runtime")
     runner = web.AppRunner(application(simulator), access_log=None, handle_signals=False, shutdown_timeout=STOP_S)
     await runner.setup()
@@ -145,16 +152,22 @@ async def _run(settings: Settings, folder: Path, plaintext: dict[str, str], *, p
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     try:
-        await web.TCPSite(runner, "127.0.0.1", ports["daemon"]).start()
+        await web.TCPSite(runner, "127.0.0.1", daemon_port).start()
         await guard.start()
         loop.add_signal_handler(signal.SIGHUP, lambda: guard.supervisor.start(guard.reload(), "reload"))
-        typer.echo(lines(folder, plaintext, ports))
+        typer.echo(told)
         await stopped.wait()
         await guard.stop("demo over")
     except OSError as error:
         raise SettingsFault([f"the simulated daemon cannot listen: {error}"]) from error
     finally:
         await runner.cleanup()
+
+
+def for_programs(folder: Path, plaintext: dict[str, str], ports: dict[str, int]) -> str:
+    """Where it is and its keys, in one line of JSON."""
+    base, ops = (f"http://127.0.0.1:{ports[door]}" for door in ("data", "ops"))
+    return json.dumps({"url": base, "ops": ops, "folder": str(folder), "keys": plaintext})
 
 
 def lines(folder: Path, plaintext: dict[str, str], ports: dict[str, int]) -> str:

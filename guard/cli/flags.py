@@ -66,6 +66,9 @@ Trading = Annotated[
         show_default=False,
     ),
 ]
+UnusedJson = Annotated[
+    bool, typer.Option("--json", hidden=True, help="Taken by all commands; its log is JSON unless a person reads it.")
+]
 _LIMIT_FLAGS: Final = {  # by the names of `KeyLimits`
     "allowed_markets": _flag("--allowed-markets", "LIST", "HK,US", panel=_LIMITS),
     "allowed_symbols": _flag("--allowed-symbols", "LIST", "HK.00700,US.AAPL", panel=_LIMITS),

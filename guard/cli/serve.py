@@ -40,6 +40,7 @@ def serve(
     policies: flags.Policies = None,
     state: flags.State = None,
     enable_trading: flags.Trading = None,
+    as_json: flags.UnusedJson = False,
     limits: KeyLimits,
     errors: list[str],
 ) -> None:
@@ -52,6 +53,7 @@ def serve(
     at once), 3 if the state directory allows no start (in use, unsafe mode,
     broken record), 64 for wrong usage.
     """
+    del as_json
     configure()
     over = Overrides(listen, ops, daemon, keys, policies, state, enable_trading, limits)
     for sentence in flags.misspelt(os.environ):

@@ -4,6 +4,7 @@ Without a keys file it is a daemon in legacy mode: reads are open, writes and ad
 second, and all is gone when it ends.
 """
 
+import json
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +14,7 @@ import typer
 import uvloop
 from aiohttp import web
 
+from guard.cli.sources import AsJson, StateOption, UnusedConfig
 from guard.errors import SettingsFault
 from guard.simulator import Simulator
 from guard.simulator.app import STOP_S, application
@@ -67,8 +69,12 @@ def simulate(
         Profile, typer.Option(help="The scopes that are documented, or those that the real daemon checks.")
     ] = Profile.RUNTIME,
     seed: Annotated[int, typer.Option(help="The same seed gives the same market.")] = 1,
+    as_json: AsJson = False,
+    config: UnusedConfig = None,
+    state: StateOption = None,
 ) -> None:
     """Run a simulated daemon: all 68 endpoints, moving prices, paper matching, pushes."""
+    del config, state
     host, port = address(listen)
     records = load_keys(keys)
     simulator = Simulator(
@@ -81,6 +87,13 @@ def simulate(
     simulator.world.book.ids_given = time.time_ns() // 10**6  # a guard remembers the ids of the run before this one
     mode = "legacy mode: writes need a keys file" if records is None else f"keys: {len(records)}"
     ready = f"simulated daemon on http://{listen} ({mode}, sessions {sessions.value})"
+    if as_json:
+        told = {
+            "url": f"http://{listen}",
+            "keys": None if records is None else len(records),
+            "sessions": sessions.value,
+        }
+        ready = json.dumps(told)
     app, loop = application(simulator), uvloop.new_event_loop()
     try:
         web.run_app(app, host=host, port=port, print=lambda _: typer.echo(ready), loop=loop, shutdown_timeout=STOP_S)

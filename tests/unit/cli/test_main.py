@@ -80,7 +80,7 @@ def test_a_file_that_may_not_be_read_is_no_wrong_usage(words: tuple[str, ...]) -
     assert not [each for each in paths if each.parameter_info.readable]
 
 
-@pytest.mark.parametrize("words", [words for words in COMMANDS if words not in {("serve",), ("demo",), ("simulate",)}])
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_every_command_takes_config_state_and_json(tmp_path: Path, words: tuple[str, ...]) -> None:
     """All take `--json`, `--state` and `--config`."""
     command: Any = typer.main.get_command(app)
