@@ -247,10 +247,11 @@ async def test_a_link_stays_a_link(tmp_path: Path, name: str) -> None:
     if name == "daemon.key":
         (tmp_path / "mounted").write_text(DAEMON_KEY)
     (tmp_path / name).symlink_to("mounted")
-    words = ("--daemon", "http://127.0.0.1:1", "--owner", "Ada")
-    words = (*words, "--daemon-key-file", "daemon.key") if name == "daemon.key" else words
+    own = ("--daemon-key-file", "daemon.key") if name == "daemon.key" else ()
 
-    assert (await init(None, tmp_path, *words))[0] == (0 if name == "daemon.key" else 1)
+    assert (await init(None, tmp_path, "--daemon", "http://127.0.0.1:1", "--owner", "Ada", *own))[0] == (
+        0 if name == "daemon.key" else 1
+    )
     assert (tmp_path / name).is_symlink()
 
 
