@@ -79,10 +79,15 @@ class Space:
         return True
 
     def _make(self) -> None:
-        """Makes the ballast with its blocks allocated; if that fails there is none."""
-        if self._path.exists():
-            return
+        """Makes the ballast with its blocks allocated; if that fails there is none.
+
+        A shorter one was left by a kill, or a fault, between its name and its blocks: it would make no room.
+        """
         with suppress(OSError):
+            with suppress(FileNotFoundError):
+                if self._disk.stat(self._path).st_size >= self._marks.ballast_bytes:
+                    return
+                self._disk.unlink(self._path)
             fd = self._disk.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             try:
                 self._disk.allocate(fd, self._marks.ballast_bytes)

@@ -193,3 +193,24 @@ async def test_a_full_disk_without_ballast_closes_the_journal(tmp_path: Path) ->
             break
     assert "No space left" in str(journal.failed)
     await journal.close()
+
+
+@pytest.mark.parametrize("bytes_", [0, 4096])
+def test_a_ballast_that_a_kill_left_half_made_is_made_anew(tmp_path: Path, bytes_: int) -> None:
+    """Between its name and its blocks a guard can be killed; such a file would make no room on the day it is for."""
+    ballast_path(tmp_path).write_bytes(bytes(bytes_))
+    space, _ = space_at(tmp_path, 500)
+    assert ballast_path(tmp_path).stat().st_size == MARKS.ballast_bytes
+    space.look()
+    assert ballast_path(tmp_path).stat().st_size == MARKS.ballast_bytes
+
+
+def test_a_ballast_whose_name_was_made_though_that_was_told_as_failed_is_made_anew(tmp_path: Path) -> None:
+    """The next look finds a name without blocks, and does not take it for room."""
+    disk = FaultyDisk()
+    disk.free, disk.anyway["open"] = 500, OSError(errno.EIO, "Input/output error")
+    space = Space(tmp_path, disk=disk, marks=MARKS)
+    space.look()
+    disk.anyway.clear()
+    space.look()
+    assert ballast_path(tmp_path).stat().st_size == MARKS.ballast_bytes
