@@ -166,7 +166,8 @@ def rotate_key(state: State = None, config: Config = None, as_json: AsJson = Fal
     try:
         signingkey.take_over(where, signer, disk=disk)
     except OSError as error:
-        raise JournalFault(f"the key stays: {error}") from error
+        doubt = f"nobody knows whether the key has changed: {error}"
+        raise JournalFault(f"{doubt}; the next start goes by journal.key, and the record vouches for both") from error
     vkey = signer.verifier.vkey
     typer.echo(msgspec.json.encode({"vkey": vkey}) if as_json else vkey)
 

@@ -591,6 +591,20 @@ def test_two_keys_do_not_vouch_for_what_no_start_has_told(state: Path, tmp_path:
     assert "guard audit verify tells more" in result.stderr
 
 
+def test_a_key_that_may_have_taken_over_is_not_said_to_stay(state: Path) -> None:
+    """The private key is in its place and the verifier cannot be written: the next start puts that right."""
+    before = (state / "journal.key").read_bytes()
+    (state / "journal.vkey.new").mkdir()
+    result = guard_audit("rotate-key", "--state", state)
+
+    assert result.exit_code == 1
+    assert "nobody knows whether the key has changed" in result.stderr
+    assert (state / "journal.key").read_bytes() != before
+    (state / "journal.vkey.new").rmdir()
+    longer(state)
+    assert report("--state", state)[0] == 0
+
+
 def test_where_there_is_no_record_there_is_no_key_to_change(tmp_path: Path) -> None:
     """A wrong --state is told; it does not become a new record with a key of its own."""
     result = guard_audit("rotate-key", "--state", tmp_path / "typo")
