@@ -344,6 +344,9 @@ class Guard:
         await self.relay.close()
         if self._client is not None:
             await self._client.close()
+        if self.journal.failed is not None or self.journal.written_seq < self.journal.last_seq:
+            why = str(self.journal.failed or "the disk did not take it in time")
+            _log.error("record_not_whole", why=why, hint="the next start tells of a crash, and of what became unknown")
         _log.info("closed", reason=reason, unfinished=unfinished)
         return unfinished
 

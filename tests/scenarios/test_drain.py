@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import structlog
 
 from guard.lifecycle import Guard
 from guard.simulator import Simulator
 from guard.simulator.faults import Hold
 from tests.support.daemon import running_simulator
+from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.guards import key, lay_out, lines, made, of_type, operate, order
 from tests.support.processes import run_here
-from tests.support.stage import change
+from tests.support.stage import change, stage
 
 PATIENT = "[trading]\nenabled = true\n[bounds]\npre_stop_s = 3600.0\ndrain_timeout_s = 3600.0\n"
 FIELDS = {"Authorization": f"Bearer {key('bot')}"}
@@ -130,3 +132,15 @@ async def test_sockets_are_closed_with_1001(tmp_path: Path) -> None:
             message = await socket.receive()
             assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1001)
             await stopping
+
+
+async def test_a_stop_whose_last_records_the_disk_did_not_take_says_so(tmp_path: Path) -> None:
+    """Nobody reads the metrics any more: what the next start calls a crash is told now."""
+    disk = FaultyDisk()
+    async with stage(tmp_path, disk=disk) as scene:
+        await scene.placed()
+        disk.fails["write"] = NO_SPACE
+        with structlog.testing.capture_logs() as logs:
+            await scene.guard.stop("SIGTERM")
+        (told,) = [line for line in logs if line["event"] == "record_not_whole"]
+        assert "No space left on device" in told["why"]
