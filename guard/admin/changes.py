@@ -1,7 +1,6 @@
 """Changes of what is in force: policies, keys, trading state. Checked whole, swapped at once, recorded."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from weakref import ref
 
@@ -107,9 +106,11 @@ class Changes:
             return [(None, NOTHING_MOVED)]
         policies = None if was.policies is None else warmed(built, keyring, now=now)
         config = config_of(was.settings, keyring, issuers, policies=policies)
-        with contextlib.suppress(OSError):
-            self._store.put(keyring.sha256, keyring.source())
-            self._store.put(config.config_sha256, config.canonical)
+        for sha256, text in ((keyring.sha256, keyring.source()), (config.config_sha256, config.canonical)):
+            try:
+                self._store.put(sha256, text)
+            except OSError as error:
+                _log.error("config_not_kept", why=str(error), sha256=sha256)
         return [(config, ConfigMove.between(was, config))]
 
     @staticmethod

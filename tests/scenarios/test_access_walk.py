@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
 from guard.access.scopes import SCOPES
 from guard.admin.change import Who
+from guard.journal.configstore import ConfigStore
 from guard.server import EdgeBounds, HttpRequest, Reader
 from guard.simulator.faults import Hold
 from guard.terms import Call, Presented, Reply
@@ -20,6 +22,7 @@ from guard.walk.hooks import HOOKS
 from guard.walk.judging import Assessment
 from guard.walk.visit import Situation, Visit
 from tests.support import tokens
+from tests.support.disk import NO_SPACE
 from tests.support.edge_corpus import get
 from tests.support.guards import call, codes, key, operate, order, record, said, write_keys
 from tests.support.journal import once_durable
@@ -378,6 +381,29 @@ async def test_the_record_says_which_signing_keys_of_an_issuer_changed(tmp_path:
         moved = [f"{tokens.ISSUER}: key a replaced", f"{tokens.ISSUER}: key b removed", f"{tokens.ISSUER}: key c added"]
         assert told.changes == tuple(f"issuer {words}" for words in moved)
         assert (await scene.records("keys"))[-1]["issuers"] == moved
+
+
+async def test_keys_whose_text_cannot_be_kept_are_in_force_and_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key is taken away whatever the disk says; the texts are kept each by itself, and what is lacking is named."""
+    put, tried = ConfigStore.put, list[str]()
+
+    def full_once(store: ConfigStore, sha256: str, text: bytes) -> None:
+        tried.append(sha256)
+        if len(tried) == 1:
+            raise NO_SPACE
+        put(store, sha256, text)
+
+    async with stage(tmp_path, record("bot"), record("other")) as scene:
+        monkeypatch.setattr(ConfigStore, "put", full_once)
+        write_keys(tmp_path / "keys.json", record("bot"))
+        with structlog.testing.capture_logs() as logs:
+            assert (await scene.guard.changes.reload_keys(Who())).result == "applied"
+        assert [line["sha256"] for line in logs if line["event"] == "config_not_kept"] == tried[:1]
+        assert len(tried) == 2
+        assert (tmp_path / "state" / "config" / f"{tried[1]}.json").exists()
+        assert code_of(await scene.place(who="other")) == (401, "unauthenticated")
 
 
 async def test_what_was_replaced_behind_the_mount_of_a_single_file_is_not_reloaded(tmp_path: Path) -> None:
