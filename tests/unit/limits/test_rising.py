@@ -2,8 +2,8 @@
 
 import pytest
 
-from guard.limits import State, reserve, rising, set_targets, settle
-from tests.support.ledger import ACCEPTED, NOT_SENT, REFUSED, change, new_order, sums
+from guard.limits import State, end_order, reserve, rising, set_targets, settle
+from tests.support.ledger import ACCEPTED, NOT_SENT, REFUSED, UNKNOWN, change, new_order, sums
 
 
 def test_it_tells_what_came_whatever_has_gone_since() -> None:
@@ -35,6 +35,26 @@ def test_what_was_refused_never_came_and_an_order_may_be_left_out() -> None:
             settle(state, step, outcome, t_us=4)
         reserve(state, change("d", "a", sums("working", "exits", 17)), t_us=5)
         assert (all_(), others()) == (10, 0)
+
+
+def test_what_may_have_worked_came_whatever_is_said_of_it_later() -> None:
+    """In doubt for a while, listed before its refusal, or over before its yes: it may have come off the position."""
+    state = State()
+    with rising(state, "exits") as risen:
+        reserve(state, new_order("a", sums("working", "exits", 100)), t_us=1)
+        settle(state, "a", UNKNOWN, t_us=2)
+        settle(state, "a", REFUSED, t_us=3)
+        assert risen() == 100
+
+        reserve(state, new_order("b", sums("working", "exits", 100)), t_us=4)
+        set_targets(state, "b", {"exits": 40}, t_us=5)
+        settle(state, "b", REFUSED, t_us=6)
+        assert risen() == 200
+
+        reserve(state, new_order("c", sums("working", "exits", 100)), t_us=7)
+        end_order(state, "c", t_us=8)
+        settle(state, "c", ACCEPTED, t_us=9)
+        assert (risen(), state.holders) == (300, {})
 
 
 def test_nobody_watches_after_a_fault() -> None:
