@@ -28,6 +28,9 @@ LARGE_PAGES: Final = pytest.mark.skipif(not _are_had(), reason="no large pages h
 
 
 def large_kb(pid: int | str) -> int:
-    """So much of the memory of this process lies in them."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    """So much of the memory of this process lies in them; none where it becomes another program while it is read."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except ProcessLookupError:  # what was opened is the memory of before
+        return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("AnonHugePages")), 0)
