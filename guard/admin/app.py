@@ -38,6 +38,7 @@ PIECE_BYTES: Final = 65_536
 FAILED: Final = refuse(
     Code.RULE_ERROR, "the guard failed on this request; its log says why, and /status whether it was done all the same"
 )
+NO_ROUTE: Final = "no such route on the ops listener, which has {}; what callers ask is on the data listener"
 _log = structlog.get_logger("guard.admin")
 _T = TypeVar("_T", bound=msgspec.Struct)
 SERVER: Final = "opend-guard"  # else aiohttp names itself and the interpreter with their versions, to strangers too
@@ -258,7 +259,7 @@ class Routes:
         try:
             return await handler(request)
         except web.HTTPNotFound:
-            return self.refused(refuse(Code.UNKNOWN_ENDPOINT, "no such route on the ops listener"))
+            return self.refused(refuse(Code.UNKNOWN_ENDPOINT, NO_ROUTE.format(_routes(request.app))))
         except web.HTTPMethodNotAllowed as wrong:
             allowed = ", ".join(sorted(wrong.allowed_methods))
             return self.refused(refuse(Code.METHOD, f"this route is asked with {allowed}", limit=allowed))
@@ -269,6 +270,11 @@ class Routes:
         except Exception:  # noqa: BLE001 - whatever was raised, the operator is owed an answer and the log the trace
             _log.exception("ops_failed", path=request.path)
             return self.refused(FAILED)
+
+
+def _routes(app: web.Application) -> str:
+    """All that there are, in words."""
+    return ", ".join(sorted({route.resource.canonical for route in app.router.routes() if route.resource}))
 
 
 def _waiting(record: Policy, replay: Mapping[str, object] | None) -> dict[str, object]:

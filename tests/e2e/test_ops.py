@@ -407,6 +407,16 @@ async def test_the_ops_listener_has_none_of_the_daemons_routes(tmp_path: Path) -
     assert not simulator.requests
 
 
+async def test_whoever_asks_the_ops_listener_amiss_is_told_what_it_has(tmp_path: Path) -> None:
+    """Each of its routes by name, and where callers ask instead."""
+    async with running(lay_out(tmp_path)) as guard:
+        _, told = await _request(guard.ports[1], "POST", "/admin/reload", who="desk")
+
+    assert "the data listener" in told["error"]
+    for _, path in ROUTES:
+        assert path.replace("0" * 26, "{decision}") in told["error"]
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
