@@ -42,6 +42,7 @@ from guard.walk.desk import Desk
 from guard.walk.visit import Situation, Visit
 
 RISKY: Final = frozenset({Effect.ORDER_NEW, Effect.ORDER_CHANGE})
+TARPIT_S: Final = 0.25
 GRANTED_MAX: Final = 4096  # keys of which the last grant is kept
 _CANCEL, _READ, _NOWHERE = Effect.ORDER_CANCEL, Effect.READ, AccountAt.NONE  # asked of every request
 _granted: Final[dict[str, tuple[object, ...]]] = {}
@@ -49,9 +50,15 @@ _granted: Final[dict[str, tuple[object, ...]]] = {}
 
 
 def failed_login(desk: Desk, visit: Visit, refusal: Refusal) -> Refusal:
-    """The refusal of a caller whose credential did not verify; after too many, that its address tries too often."""
+    """The refusal of a caller whose credential did not verify; after too many, that its address tries too often.
+
+    An address that keeps trying is told so a quarter of a second later.
+    """
     most = visit.config.settings.bounds.failed_auths_per_minute_max
-    return desk.failed_logins.count(refusal, address=visit.call.peer, most=most, t_us=visit.t_us)
+    told = desk.failed_logins.count(refusal, address=visit.call.peer, most=most, t_us=visit.t_us)
+    if told.code is Code.RATE:
+        visit.call.wait_s = TARPIT_S
+    return told
 
 
 def admitted(desk: Desk, visit: Visit) -> Refusal | None:

@@ -29,7 +29,6 @@ from guard.walk.door import failed_login
 from guard.walk.recorder import Recorder
 from guard.walk.visit import Situation, Visit
 
-TARPIT_S: Final = 0.25
 UNAUTHORIZED: Final = 401
 _ANSWERED: Final = frozenset({Verdict.ACCEPTED, Verdict.REFUSED})
 
@@ -96,10 +95,8 @@ def json_answer(visit: Visit, body: object) -> Reply:
 
 
 def turned_away(recorder: Recorder, visit: Visit, refusal: Refusal) -> Reply:
-    """The reply to a caller whose credential did not verify; an address that keeps trying is answered slowly."""
-    refusal = failed_login(recorder.desk, visit, refusal)
-    visit.call.wait_s = TARPIT_S if refusal.code is Code.RATE else 0.0
-    return refused(recorder, visit, refusal)
+    """The reply to a caller whose credential did not verify."""
+    return refused(recorder, visit, failed_login(recorder.desk, visit, refusal))
 
 
 def failed(recorder: Recorder, visit: Visit, failure: Failure, *, effect: Effect, headers: Headers = ()) -> Reply:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from guard.access.tickets import PER_KEY_MAX
 from guard.codes import Code
@@ -11,6 +12,7 @@ from guard.lifecycle import Guard
 from guard.limits import TradingRule, set_trading
 from guard.stream.admission import admit, admit_still
 from guard.terms import Call
+from guard.walk.door import TARPIT_S
 from guard.walk.visit import Visit
 from tests.support.guards import ask, call, codes, key, lay_out, record, running, said, write_keys
 from tests.support.stream import HANDSHAKE
@@ -183,6 +185,18 @@ async def test_a_guard_that_drains_opens_no_sockets(guard: Guard) -> None:
     guard.desk.is_draining = True
 
     assert judged(guard, asked("reader"))[1] is Code.DRAINING
+
+
+@PROFILES
+async def test_an_address_that_keeps_trying_keys_is_told_so_later(guard: Guard) -> None:
+    """As on every other path: 429 a quarter of a second later, where the first wrong keys are 401 at once."""
+    settings = guard.desk.config.settings
+    few = replace(settings, bounds=replace(settings.bounds, failed_auths_per_minute_max=2))
+    guard.desk.config = replace(guard.desk.config, settings=few)
+    seen = [judged(guard, asked("stranger")) for _ in range(3)]
+
+    assert [code for _, code in seen] == [Code.UNAUTHENTICATED, Code.UNAUTHENTICATED, Code.RATE]
+    assert [visit.call.wait_s for visit, _ in seen] == [0, 0, TARPIT_S]
 
 
 @PROFILES
