@@ -43,9 +43,8 @@ def shape(names: Names, members: Members) -> Body | Refusal:
     wrapped = members[WRAPPER]
     beside = [name for name in members if name != WRAPPER][:_REASONS_MAX]
     if beside:
-        return Refusal(
-            in_order([_both_shapes(name, names, is_searched=at < _SEARCHES_MAX) for at, name in enumerate(beside)])
-        )
+        reasons = [_both_shapes(name, names, wrapped, is_searched=at < _SEARCHES_MAX) for at, name in enumerate(beside)]
+        return Refusal(in_order(reasons))
     if not is_object(wrapped):
         return refuse(Code.BAD_VALUE, "c2s is an object")
     return _gather(names, wrapped, is_flat=False)
@@ -129,9 +128,11 @@ def _shown(name: str) -> str:
     return ascii(cut)
 
 
-def _both_shapes(name: str, names: Names, *, is_searched: bool) -> Reason:
+def _both_shapes(name: str, names: Names, wrapped: object, *, is_searched: bool) -> Reason:
+    """A `null` is no exception: the daemon takes a body for flat only where there is no c2s at all."""
     if name in names.flat or name in names.proto:
-        return Reason(Code.CONFLICTING_FIELDS, f"{name} stands beside c2s: a body is flat or in c2s, never both")
+        cure = "; leave out the c2s that is null" if wrapped is None else ""
+        return Reason(Code.CONFLICTING_FIELDS, f"{name} stands beside c2s: a body is flat or in c2s, never both{cure}")
     return _unknown(name, names.flat, "", is_searched=is_searched)
 
 

@@ -26,6 +26,16 @@ def test_a_body_is_flat_or_in_c2s_never_both(path: str) -> None:
     assert codes(path, {"c2s": {}, "bogus": 1}) == ["unknown_field"]
 
 
+@pytest.mark.parametrize("path", ["/api/order", "/api/funds", "/api/quote"])
+def test_a_null_c2s_beside_fields_is_told_how_to_be_mended(path: str) -> None:
+    """The daemon takes a body for flat only where there is no c2s: it would see nothing of what stands beside it."""
+    body = {"c2s": None, next(iter(NAMES[path].flat)): 1}
+
+    assert codes(path, body) == ["conflicting_fields"]
+    assert "leave out the c2s that is null" in why(path, body)
+    assert "null" not in why(path, body | {"c2s": {}})
+
+
 @pytest.mark.parametrize("wrapped", [None, [], "x", 1])
 def test_c2s_is_an_object(wrapped: object) -> None:
     """A wrapper without an object in it is refused."""
