@@ -1,6 +1,6 @@
 """The latest decisions in memory, bounded, for callers that ask for their own again; the record has all of them."""
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from struct import Struct as Layout
 from typing import Final
 
@@ -81,6 +81,8 @@ class Passed:
 class Recent:
     """The latest decisions of callers with a key, bounded; the record has them all.
 
+    Once there are too many, the oldest of the key that has most goes: what loops pushes out its own alone.
+
     Attributes:
         passed: requests that passed and are no trades.
     """
@@ -88,17 +90,35 @@ class Recent:
     def __init__(self) -> None:
         # A plain dict takes ever longer to find its first entry.
         self._known: OrderedDict[str, RecentDecision] = OrderedDict()
+        self._of: dict[str, deque[str]] = {}  # the ids of each key, oldest first
+        self._most = ""  # the key with most of them, or nearly so
         self.passed = Passed(RECENT_MAX)
 
     def put(self, known: RecentDecision) -> None:
-        """Adds one; the oldest goes."""
+        """Adds one; another goes where there is no room."""
+        is_new = known.id not in self._known
         self._known[known.id] = known
+        if not is_new:
+            return
+        own = self._of.setdefault(known.name, deque())
+        own.append(known.id)
+        if len(own) > len(self._of.get(self._most, ())):
+            self._most = known.name
         if len(self._known) > RECENT_MAX:
-            self._known.popitem(last=False)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """The key that has most is looked for anew once it has fallen below half of an equal share."""
+        most = self._of[self._most]
+        if len(most) <= RECENT_MAX // (2 * len(self._of)):
+            self._of = {name: ids for name, ids in self._of.items() if ids}
+            self._most = max(self._of, key=lambda name: len(self._of[name]))
+            most = self._of[self._most]
+        del self._known[most.popleft()]
 
     @property
     def is_full(self) -> bool:
-        """With the next one the oldest goes."""
+        """With the next one another goes."""
         return len(self._known) == RECENT_MAX
 
     def get(self, decision: str) -> RecentDecision | None:

@@ -1,5 +1,9 @@
 """The latest decisions: as many as there is room for, each found by its own whole id."""
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from guard.clock import SystemClock
 from guard.walk.recent import Passed, Recent, RecentDecision
 
@@ -37,3 +41,67 @@ def test_what_became_of_orders_is_not_looked_for_among_what_passed() -> None:
     assert recent.get(id_) is None
     recent.put(RecentDecision(id_, "bot", MOMENT_US, "/api/order", "allow"))
     assert recent.get(id_) == RecentDecision(id_, "bot", "2025-11-24T16:00:00.000000Z", "/api/order", "allow")
+
+
+def test_a_key_that_loops_pushes_out_its_own_decisions_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it sends, the few of others stay; and each of its latest is there."""
+    monkeypatch.setattr("guard.walk.recent.RECENT_MAX", 10)
+    recent = Recent()
+    for number in range(4):
+        put(recent, f"quiet-{number % 2}", number)
+    for number in range(100):
+        put(recent, "loops", number)
+
+    assert known(recent, "quiet-0") == ["quiet-0 0", "quiet-0 2"]
+    assert known(recent, "quiet-1") == ["quiet-1 1", "quiet-1 3"]
+    assert known(recent, "loops") == [f"loops {number}" for number in range(94, 100)]
+
+
+def test_a_key_that_asks_no_more_gives_its_room_to_those_that_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever loops has at least half of an equal share, however much others had before."""
+    monkeypatch.setattr("guard.walk.recent.RECENT_MAX", 100)
+    recent, names = Recent(), [f"bot-{number}" for number in range(7)]
+    for name, many in zip(names, (51, 49, 60, 60, 60, 60, 60), strict=True):
+        for number in range(many):
+            put(recent, name, number)
+
+    left = [len(known(recent, name)) for name in names]
+    assert sum(left) == 100
+    assert min(left) >= 100 // (2 * len(names))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(1, 9)), max_size=60),
+)
+def test_there_are_never_too_many_and_the_one_just_added_is_there(runs: list[tuple[int, int]]) -> None:
+    """In any order of keys: as many as there is room for, the newest of the key among them, nothing left of others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("guard.walk.recent.RECENT_MAX", 8)
+        recent, number = Recent(), 0
+        for key, many in runs:
+            for _ in range(many):
+                number += 1
+                put(recent, f"k{key}", number)
+                assert recent.get(f"k{key} {number}") is not None
+                assert len(recent._known) == min(number, 8) == sum(map(len, recent._of.values()))
+
+
+def test_a_decision_that_is_added_again_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start may read one in a snapshot and on record."""
+    monkeypatch.setattr("guard.walk.recent.RECENT_MAX", 2)
+    recent = Recent()
+    for _ in range(5):
+        put(recent, "bot", 1)
+    put(recent, "bot", 2)
+
+    assert known(recent, "bot") == ["bot 1", "bot 2"]
+
+
+def put(recent: Recent, name: str, number: int) -> None:
+    """One decision of this key."""
+    recent.put(RecentDecision(f"{name} {number}", name, MOMENT_US, "/api/order", "refuse"))
+
+
+def known(recent: Recent, name: str) -> list[str]:
+    """The ids of this key's, oldest first."""
+    return [one.id for one in recent.latest(100) if one.name == name]
