@@ -23,7 +23,7 @@ from guard.admin.change import Who
 from guard.admin.rehearsal import Rehearsal
 from guard.admin.runner import OpsRunner, site_of
 from guard.admin.watch import Watch
-from guard.admin.weakened import shared_keys, weakened
+from guard.admin.weakened import weakened, weakened_by_keys
 from guard.certificate import certificate_of
 from guard.clock import Clock, SystemClock, WallSteps
 from guard.errors import JournalFault, SettingsFault, StateFault
@@ -181,8 +181,8 @@ class Guard:
         journal = self.journal
         ends = {"found_seq": journal.found_seq, "signed_seq": journal.signed_seq}
         unproven = unsigned(recovered, self.directory, **ends)
-        shared = shared_keys(self.settings, found.config.keyring)
-        loose = self.desk.weakened = (*weakened(self.settings), *shared, *await self._other_ports(), *unproven)
+        keyed = weakened_by_keys(self.settings, found.config.keyring)
+        loose = self.desk.weakened = (*weakened(self.settings), *keyed, *await self._other_ports(), *unproven)
         records = first_records(
             recovered, found.config, self.directory, weakened=loose, t_us=self.clock.t_us(), counts=found.counts
         )

@@ -49,7 +49,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "guard_orders_outside_total": Family("counter", "Orders in the daemon's lists that were not placed through here."),
     "guard_limit_used_ratio": Family(
         "gauge",
-        "Use of a limit, 1 is exhausted; per account at the first 32 a key may see.",
+        "Use of a limit, 1 is exhausted; per account at the first 32 a key may see. Keys beyond keys_max are left out.",
         ("policy", "limit", "key"),
     ),
     "guard_trading_state": Family("gauge", "1 for the trading state that applies to everyone.", ("state",)),

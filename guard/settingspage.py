@@ -68,7 +68,7 @@ MEANINGS: Final = {
     "bounds.drain_timeout_s": "How long a stop waits for what is under way, seconds",
     "bounds.pre_stop_s": "How long a guard that was told to stop keeps its doors open, without new orders, seconds",
     "scopes.profile": "Which scopes an endpoint needs: as the daemon documents, or as it really asks (`runtime`)",
-    "metrics.keys_max": "How many key ids may be labels; the rest are `other`",
+    "metrics.keys_max": "How many key ids may be labels; the rest are `other`, and the use of their limits is not told",
 }
 
 

@@ -71,12 +71,17 @@ def weakened(settings: Settings) -> tuple[str, ...]:
     return (*(sentence for is_so, sentence in rows if is_so), *_loose(_files(settings)))
 
 
-def shared_keys(settings: Settings, keyring: Keyring) -> tuple[str, ...]:
-    """That a caller holds the very key that the guard shows the daemon, as in a keys.json that was moved over whole."""
+def weakened_by_keys(settings: Settings, keyring: Keyring) -> tuple[str, ...]:
+    """That a caller holds the very key that the guard shows the daemon, as in a keys.json that was moved over whole.
+
+    And that there are more keys than metrics tell apart: to work out the use of thousands would take a scrape too long.
+    """
     own = {hashlib.sha256(key.encode()).digest() for key in (settings.daemon_key, settings.public_key) if key}
     ids = ", ".join(record.id for record in keyring.records if record.digest in own)
     told = f"{settings.keys.file}: the daemon takes these keys too, so they walk past the guard: {ids}"
-    return (told,) if ids else ()
+    beyond = len({record.name for record in keyring.records}) - settings.metrics.keys_max
+    unmeasured = f"metrics.keys_max: no metric tells how much of their limits {beyond} of the keys use"
+    return (*((told,) if ids else ()), *((unmeasured,) if beyond > 0 else ()))
 
 
 def _is_local_daemon(settings: Settings) -> bool:

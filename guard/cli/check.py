@@ -21,7 +21,7 @@ from guard.access import Keyring, keyfile
 from guard.access.parse import parse_keys
 from guard.access.records import keyring as keyring_of
 from guard.activeconfig import build_policies
-from guard.admin.weakened import shared_keys, weakened
+from guard.admin.weakened import weakened, weakened_by_keys
 from guard.certificate import certificate_of
 from guard.cli import flags
 from guard.cli.draft import lacking_scopes
@@ -121,7 +121,7 @@ def _files(settings: Settings, daemon_keys: Path | None) -> list[ProbeFinding]:
     else:
         found.append(ProbeFinding("ok", f"{settings.keys.file}: {_count(len(keyring.records), 'key')}"))
         found += _disabled(settings.keys.file, keyring)
-        found += [ProbeFinding("weak", sentence) for sentence in shared_keys(settings, keyring)]
+        found += [ProbeFinding("weak", sentence) for sentence in weakened_by_keys(settings, keyring)]
         if daemon_keys is not None:
             found.append(_shared(daemon_keys, frozenset(keyring.by_digest)))
             found += _own_scopes(daemon_keys, settings.daemon_key, keyring)

@@ -110,3 +110,16 @@ async def test_a_caller_who_holds_the_daemons_key_is_told(tmp_path: Path) -> Non
     async with running(config) as guard:
         told = (await operate(guard, "/status"))[1]["weakened"]
     assert [sentence for sentence in told if sentence.endswith("so they walk past the guard: moved")]
+
+
+@pytest.mark.parametrize(("most", "told"), [(0, ["3"]), (2, ["1"]), (3, []), (200, [])])
+async def test_keys_that_no_metric_tells_apart_are_told(tmp_path: Path, most: int, told: list[str]) -> None:
+    """An alert on a budget's use is silent about them; records of one caller are one key."""
+    toml = f"[trading]\nenabled = true\n[metrics]\nkeys_max = {most}\n"
+    keys = (record("bot"), record("bot@2"), record("other"), record("desk", owner="a person"))
+    async with running(lay_out(tmp_path, *keys, toml=toml)) as guard:
+        weak = (await operate(guard, "/status"))[1]["weakened"]
+    found = [sentence for sentence in weak if sentence.startswith("metrics.keys_max")]
+    assert found == [
+        f"metrics.keys_max: no metric tells how much of their limits {many} of the keys use" for many in told
+    ]
