@@ -18,7 +18,7 @@ be judged is refused. Never: a counter read, a clock, a file, a network, a float
 
 from guard.policy.breaker import COUNTED, BreakerLimit, outcome_claim
 from guard.policy.budgets import counted_again
-from guard.policy.cells import fill_cell
+from guard.policy.cells import ends_at, fill_cell
 from guard.policy.combining import Judgement
 from guard.policy.compile import compile_set
 from guard.policy.document import PolicyDoc, PolicyError
@@ -51,6 +51,7 @@ __all__ = [
     "cancels_account",
     "compile_set",
     "counted_again",
+    "ends_at",
     "excusable",
     "exits_claim",
     "exits_of",

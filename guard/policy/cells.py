@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from guard.policy.notation import Bad, Reset, read_reset
-from guard.policy.periods import RESET_OF, RESETS, RESETS_OF_CURRENCY, period_name, wall_of
+from guard.policy.periods import RESET_OF, RESETS, RESETS_OF_CURRENCY, next_reset, period_name, wall_of
 from guard.policy.rule import Scope
 from guard.terms import Account
 
@@ -96,6 +96,15 @@ def fill_cell(cell: str, *, market: str, wall: datetime) -> str:
             raise AssertionError(f"{cell} names no reset")
         return f"{counter}|{period_name(reset, wall)}{_ALL}"
     return cell
+
+
+def ends_at(cell: str, wall: datetime) -> datetime | None:
+    """When what is used of this cell comes back, if its period is that of `wall`; None where none is named."""
+    if is_gtc(cell):
+        return None
+    period = cell.rpartition("|")[2].removesuffix(_ALL)
+    reset = read_reset(period.partition("@")[2])
+    return None if isinstance(reset, Bad) else next_reset(reset, wall)
 
 
 def budget_of(cell: str) -> tuple[str, str]:

@@ -2,16 +2,19 @@
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from guard.journal import recorded
-from guard.limits import check_claims, rates_of, used_by_others
+from guard.limits import State, check_claims, rates_of, used, used_by_others
 from guard.policy import (
     Judgement,
     Maker,
     Plan,
+    ends_at,
     exits_claim,
     exits_of,
     judge,
@@ -121,7 +124,7 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
     judged = Judged(recorded(claims), makers, seen.used, body, resulting, situation.env is _SIMULATE, ruling.working)
     found = Assessment(judged, reasons, outbound)
     if isinstance(seen, Full):
-        _tell_shortfalls(found, seen, t_us=visit.t_us)
+        _tell_shortfalls(found, seen, visit, state=desk.state)
     if reasons:
         found.largest_qty = largest_of(desk, situation, judgement, judged=judged, seen=seen)
     return found
@@ -152,11 +155,11 @@ def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
     if reasons:
         found.retry_after_s = wait_s(reasons, free_us)
     if isinstance(seen, Full):
-        _tell_shortfalls(found, seen, t_us=visit.t_us, free_us=free_us)
+        _tell_shortfalls(found, seen, visit, state=desk.traffic, free_us=free_us)
     return found
 
 
-def _tell_shortfalls(found: Assessment, seen: Full, *, t_us: int, free_us: Sequence[int] = ()) -> None:
+def _tell_shortfalls(found: Assessment, seen: Full, visit: Visit, *, state: State, free_us: Sequence[int] = ()) -> None:
     """Adds the reason, by its maker, for each claim that does not fit; and works out when all reasons will be gone.
 
     `free_us`: how long the reasons that were there before will stand, as far as that is known.
@@ -166,10 +169,25 @@ def _tell_shortfalls(found: Assessment, seen: Full, *, t_us: int, free_us: Seque
         maker = found.judged.makers[shortfall.index]
         if maker is None:
             raise AssertionError("a slot fell short")
-        found.reasons.append(maker.refuse(found.judged.claims[shortfall.index], shortfall))
+        claim = found.judged.claims[shortfall.index]
+        reason = maker.refuse(claim, shortfall)
+        found.reasons.append(_with_reset(reason, claim, state, wall=visit.wall) if claim.kind == "spend" else reason)
         if shortfall.free_at_us is not None:
-            waits_us.append(shortfall.free_at_us - t_us)
+            waits_us.append(shortfall.free_at_us - visit.t_us)
     found.retry_after_s = wait_s(found.reasons, waits_us)
+
+
+def _with_reset(reason: Reason, claim: Claim, state: State, *, wall: datetime) -> Reason:
+    """When some of a day's budget comes back, if the order would fit into all of it: no time to try again by itself.
+
+    Where only orders that are good till cancelled use it, nobody knows when these end.
+    """
+    in_use = [cell for cell in (claim.counter, *claim.also) if used(state, cell, t_us=0)]
+    ends = [end for cell in in_use if (end := ends_at(cell, wall)) is not None]
+    if not ends or claim.amount > (claim.cap or 0):
+        return reason
+    told = f"{reason.message}; some of what is used comes back at {min(ends):%Y-%m-%dT%H:%M:%SZ}"
+    return replace(reason, message=told)
 
 
 def wait_s(reasons: list[Reason], free_us: list[int]) -> float | None:

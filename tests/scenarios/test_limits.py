@@ -45,6 +45,35 @@ async def test_500_at_once_against_a_keys_own_limit(tmp_path: Path) -> None:
         assert len(scene.reached()) + len(scene.reached("/api/modify-order")) == 10
 
 
+@pytest.mark.parametrize(
+    ("rules", "first", "comes_back"),
+    [
+        ("per_day = 1", {}, "2026-11-23T00:30:00Z"),
+        ("per_day = 1\n[budgets]\nresets = '10:00 UTC'", {}, "2026-11-22T10:00:00Z"),
+        ("[budgets]\ndaily_value = '30000 HKD'", {}, "2026-11-23T00:30:00Z"),
+        ("[budgets]\ndaily_value = '30000 HKD'\nresets = '10:00 UTC'", {}, "2026-11-22T10:00:00Z"),
+        ("[budgets]\ndaily_value = '30000 HKD'", {"time_in_force": "GTC"}, None),
+        ("[budgets]\ndaily_value = '30000 HKD'\nresets = '10:00 UTC'", {"time_in_force": "GTC"}, None),
+        ("[budgets]\nopen_value = '30000 HKD'", {}, None),
+        ("[budgets]\nopen_orders = 1", {}, None),
+    ],
+)
+async def test_whoever_has_used_up_a_day_is_told_when_some_of_it_comes_back(
+    tmp_path: Path, rules: str, first: dict[str, str], comes_back: str | None
+) -> None:
+    """At the next reset of what is used; nobody knows when an order that works until it is cancelled will end."""
+    async with stage(tmp_path, policies=f"{COVER}{rules}") as scene:
+        assert is_passed(await scene.place(**first))
+        told = said(await scene.place(price=201, remark="again"))
+
+        assert (told["guard"]["retryable"], told["guard"]["retry_after_s"]) == (False, None)
+        assert told["error"].partition("; ")[2] == (
+            "" if comes_back is None else f"some of what is used comes back at {comes_back}"
+        )
+        alone = said(await scene.place(qty=100_000, remark="too much by itself"))["error"]
+        assert ("comes back" in alone) == (comes_back is not None and "per_day" in rules)
+
+
 async def test_two_keys_of_one_principal_share_their_counters(tmp_path: Path) -> None:
     """A rotated key counts together with the one that it replaces."""
     policies = COVER + "per_day = 2"

@@ -347,6 +347,9 @@ async def test_a_caller_sees_where_it_stands(tmp_path: Path) -> None:
         daily = rows["key:bot", "max_daily_value", "key=bot;simulate", "HKD"]
         assert (daily["limit"], daily["used"], daily["left"]) == ("30000", "20000", "10000")
         assert daily["resets_at"] == "2026-11-23T00:30:00+00:00"  # stocks return at 08:30 there
+        refused = said(await scene.place(price=201))
+        assert refused["err_code"] == "daily_value"
+        assert refused["error"].endswith("above 30000 HKD; some of what is used comes back at 2026-11-23T00:30:00Z")
         unused = rows["key:bot", "max_daily_value", "key=bot;real", "HKD"]
         assert unused["resets_at"] == "2026-11-22T22:00:00+00:00"  # funds, the first of the parts, at 06:00
         rate = rows["desk", "rates.new_orders", "key=bot", "orders/60s"]
