@@ -276,11 +276,12 @@ class Guard:
             self.supervisor.keep(begin, name)
 
     async def _every_second(self) -> None:
-        """Each second: writes sums, ends stale subscriptions and temporary policies, notices clock steps."""
+        """Each second: writes sums, ends stale subscriptions and temporary policies; notices what else has changed."""
         while True:
             await asyncio.sleep(min(EVERY_S, self.desk.policy_change.left_s(self.clock.wall()) or EVERY_S))
             self.recorder.floods.sum_up(self.clock.wall_us())
             self.relay.tick()
+            self.keeper.tell_space()
             await self.changes.policies.tick()
             step_us = self._wall.stepped_us()
             if not step_us:

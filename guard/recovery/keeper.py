@@ -89,7 +89,6 @@ class Keeper:
 
     async def round(self) -> None:
         """Takes a snapshot if one is due, then prunes; never two at once, or they would mix their parts."""
-        self._tell_space()
         async with self._turn:
             if self._journal.failed is not None:
                 return  # it takes nothing until a restart
@@ -98,8 +97,8 @@ class Keeper:
                 await self._snapshot(closed)
             await self._prune()
 
-    def _tell_space(self) -> None:
-        """Logs once that room becomes scarce, scarcer, or enough again."""
+    def tell_space(self) -> None:
+        """Logs once that room becomes scarce, scarcer, or enough again. No part of a round, which may take an hour."""
         space, before = self._journal.space, self._space
         if space == before:
             return

@@ -3,6 +3,9 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+import structlog
+
 from guard.journal.space import ballast_path
 from tests.support.disk import FaultyDisk
 from tests.support.guards import operate
@@ -54,3 +57,21 @@ async def test_orders_pass_again_once_there_is_room(tmp_path: Path) -> None:
             while scene.guard.journal.space != "ample":  # noqa: ASYNC110 - a thread looks
                 await asyncio.sleep(0.01)
         assert is_passed(await scene.place())
+
+
+async def test_that_the_disk_fills_up_is_logged_while_a_snapshot_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round of the keeper may take an hour, and it is then that the disk fills up."""
+    monkeypatch.setattr("guard.lifecycle.EVERY_S", 0.01)
+    disk = filled(100 * 2**30)
+    async with stage(tmp_path, disk=disk) as scene:
+        async with scene.guard.keeper._turn:
+            round_ = asyncio.ensure_future(scene.guard.keeper.round())
+            disk.free = 500 * MIB
+            with structlog.testing.capture_logs() as logs:
+                async with asyncio.timeout(20):
+                    while "disk_low" not in [line["event"] for line in logs]:  # noqa: ASYNC110 - a round looks for it
+                        await asyncio.sleep(0.01)
+            assert not round_.done()
+        await round_

@@ -308,8 +308,8 @@ async def test_what_room_the_disk_has_is_told_when_it_changes(tmp_path: Path) ->
             while journal.space != level:
                 await fill(journal, 40, 41)
         with structlog.testing.capture_logs() as logs:
-            await keeper.round()
-            await keeper.round()
+            keeper.tell_space()
+            keeper.tell_space()
         seen += [(line["log_level"], line["event"]) for line in logs if line["event"].startswith("disk_")]
     assert seen == [("warning", "disk_stop"), ("warning", "disk_low"), ("info", "disk_has_room")]
 
@@ -318,7 +318,7 @@ async def test_what_room_the_disk_has_is_told_when_it_changes(tmp_path: Path) ->
     with pytest.raises(JournalFault):
         await fill(journal, 40, 41)
     with structlog.testing.capture_logs() as logs:
-        await keeper.round()
+        keeper.tell_space()
     assert [line["event"] for line in logs] == ["disk_stop"]
     await journal.close()
 
