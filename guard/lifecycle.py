@@ -20,6 +20,7 @@ from guard import logs
 from guard.activeconfig import ActiveConfig, load_keys
 from guard.admin import Changes, build_app
 from guard.admin.change import Who
+from guard.admin.haltfile import HaltFile
 from guard.admin.rehearsal import Rehearsal
 from guard.admin.runner import OpsRunner, site_of
 from guard.admin.watch import Watch
@@ -161,6 +162,7 @@ class Guard:
         if self.policy_errors or config.policies is None:
             self.changes.policies.last_ok, self.changes.policies.last_success_s = False, 0.0
         self.watch = Watch(self.desk, self.changes.policies)
+        self._halt = HaltFile(self.desk)
         self.desk.concerns += [self.watch.concerns, self.changes.recounting.concerns, self._wall.concerns]
         self.desk.concerns += [self.reconciler.concerns, logs.concerns, self._concerns, self.trust.concerns]
         self.desk.concerns.append(self.supervisor.concerns)
@@ -282,6 +284,9 @@ class Guard:
             self.recorder.floods.sum_up(self.clock.wall_us())
             self.relay.tick()
             self.keeper.tell_space()
+            halted = self._halt.changed()
+            if halted is not None:
+                self._note("state", halted)
             await self.changes.policies.tick()
             step_us = self._wall.stepped_us()
             if not step_us:

@@ -297,6 +297,7 @@ class StateRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The trading state was set: active, reduce_only, cancel_only or locked.
 
     `batch`: what the decisions name that cancel the scope's working orders. `key`: the id of the key that set it.
+    `halt_file`: it only tells that the file HALT was found (cancel_only) or is gone (active), and sets nothing.
     """
 
     t: int
@@ -308,6 +309,7 @@ class StateRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cancel_working: bool = False
     batch: str | None = None
     key: str | None = None
+    halt_file: bool = False
 
 
 class TornTail(Struct, frozen=True, omit_defaults=True):

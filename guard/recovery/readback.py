@@ -304,6 +304,11 @@ def _worth_of(record: Decision) -> Worth | None:
     return None if valued is None else Worth.of(valued.value.amount, valued.price, valued.multiplier)
 
 
+def _state(found: Recovered, record: StateRecord) -> None:
+    if not record.halt_file:  # whether it stops trading hangs on the file itself
+        set_trading(found.state, rule_of(record), t_us=record.t)
+
+
 def rule_of(record: StateRecord) -> TradingRule:
     """The trading rule of a `state` record; a state unknown to this guard is taken for the strictest."""
     return TradingRule(
@@ -324,7 +329,7 @@ _FOLDING: Final = _Folding(
         OutcomeRecord: _outcome,
         Order: lambda found, record: learned(found.state, found.recent, record),
         Reconciled: lambda found, record: reconciled(found.state, found.recent, record),
-        StateRecord: lambda found, record: set_trading(found.state, rule_of(record), t_us=record.t),
+        StateRecord: _state,
         **dict.fromkeys((Policy, Keys, Counters), _change),
         **dict.fromkeys((Start, Stop, Vkey, TornTail), _run),
     }
