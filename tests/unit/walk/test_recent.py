@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.clock import SystemClock
+from guard.terms import Outcome, Verdict
 from guard.walk.recent import Passed, Recent, RecentDecision
 
 MOMENT_US = 1_764_000_000_000_000
@@ -41,6 +42,16 @@ def test_what_became_of_orders_is_not_looked_for_among_what_passed() -> None:
     assert recent.get(id_) is None
     recent.put(RecentDecision(id_, "bot", MOMENT_US, "/api/order", "allow"))
     assert recent.get(id_) == RecentDecision(id_, "bot", "2025-11-24T16:00:00.000000Z", "/api/order", "allow")
+
+
+def test_an_answer_that_names_no_order_takes_no_name_away() -> None:
+    """The daemon may answer a cancel with order id 0: what was to be cancelled is still told."""
+    recent, id_ = Recent(), SystemClock().new_id()
+    recent.put(RecentDecision(id_, "bot", MOMENT_US, "/api/modify-order", "allow", order_id="17", order_id_ex="A1"))
+    recent.settle(id_, Outcome(Verdict.ACCEPTED, order_id="0", order_id_ex="0"))
+    known = recent.get(id_)
+    assert known is not None
+    assert (known.verdict, known.order_id, known.order_id_ex) == (Verdict.ACCEPTED, "17", "A1")
 
 
 def test_a_key_that_loops_pushes_out_its_own_decisions_alone(monkeypatch: pytest.MonkeyPatch) -> None:
