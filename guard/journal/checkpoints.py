@@ -128,9 +128,13 @@ class CheckpointFile:
 
     def _write(self, text: str, *, at: int) -> int:
         data = text.encode()
-        if self._space.relieved(self._disk.pwrite, self._fd, data, at) != len(data):
-            raise OSError(errno.ENOSPC, "a checkpoint was written in part")
+        self._space.relieved(self._write_whole, data, at=at)
         return at + len(data)
+
+    def _write_whole(self, data: bytes, *, at: int) -> None:
+        """A full disk may take a part and say nothing: that is full too, and all is written once there is room."""
+        if self._disk.pwrite(self._fd, data, at) != len(data):
+            raise OSError(errno.ENOSPC, "a checkpoint was written in part")
 
     def _check(self) -> None:
         ours = self._disk.fstat(self._fd)

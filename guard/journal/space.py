@@ -61,7 +61,7 @@ class Space:
             self.level = "ample"
 
     def relieved(self, call: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Calls it; if the disk is full, deletes the ballast and calls it again: such a write has written nothing."""
+        """Calls it; if the disk is full, deletes the ballast and calls it again; a part it took is written anew."""
         try:
             return call(*args, **kwargs)
         except OSError as error:

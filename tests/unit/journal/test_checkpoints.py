@@ -9,7 +9,7 @@ import pytest
 from guard.errors import JournalFault, StateFault
 from guard.journal.checkpoints import CheckpointFile, checkpoints_path, largest, read_notes
 from guard.journal.note import Checkpoint, sign, split
-from guard.journal.space import Marks, Space
+from guard.journal.space import Marks, Space, ballast_path
 from guard.journal.tree import EMPTY_ROOT, TreeHead
 from tests.support.disk import Diary, FaultyDisk
 from tests.support.signed import NEXT, OWN
@@ -171,6 +171,20 @@ def test_a_note_that_is_written_in_part_is_a_fault(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="in part"):
         opened(tmp_path, Short()).put(note(1), wall_s=0)
+
+
+def test_a_note_that_a_full_disk_took_in_part_is_written_once_the_ballast_is_gone(tmp_path: Path) -> None:
+    """It says nothing of being full: the part that it takes is all that fits."""
+
+    class Full(FaultyDisk):
+        def pwrite(self, fd: int, data: bytes, offset: int) -> int:
+            return super().pwrite(fd, data[:10] if ballast_path(tmp_path).exists() else data, offset)
+
+    ballast_path(tmp_path).write_bytes(b"0")
+    file = opened(tmp_path, Full())
+    file.put(note(12), wall_s=0)
+    file.close()
+    assert kept(tmp_path) == [12]
 
 
 def test_a_reader_never_sees_half_of_two_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
