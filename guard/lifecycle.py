@@ -84,7 +84,7 @@ class Guard:
         self.clock = clock or SystemClock()
         self._wall = WallSteps(self.clock)
         self.directory = settings.path(settings.state.dir)
-        self.store = ConfigStore(self.directory / "config")
+        self.store = ConfigStore(self.directory / "config", disk=disk)
         self.supervisor = Supervisor()
         self.policy_errors: list[PolicyError] = []
         self._uncounted: str | None = None

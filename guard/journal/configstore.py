@@ -9,15 +9,16 @@ from pathlib import Path
 
 import msgspec
 
-from guard.journal.disk import Disk, replace_file
+from guard.journal.disk import Disk, replace_file, sync_directory
 from guard.wholefile import GIVEN_BYTES_MAX, read_whole
 
 
 class ConfigStore:
     """A directory of `<sha256>.json` files. A file is written once, and again only if it is damaged or `is_anew`."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, *, disk: Disk | None = None) -> None:
+        self._directory, self._disk = directory, disk or Disk()
+        self._doubted = set[str]()  # hashes of files that are perhaps not on the medium, though they can be read
 
     def put(self, sha256: str, content: bytes, *, is_anew: bool = False) -> None:
         """Keeps the content; it is on the disk when this returns. Raises OSError.
@@ -28,14 +29,26 @@ class ConfigStore:
         path, kept = self._path(sha256), self.get(sha256)
         is_named_by_bytes = hashlib.sha256(content).hexdigest() == sha256
         if not is_anew and kept is not None and (kept == content or not is_named_by_bytes):
-            try:
-                os.utime(path)  # still in use: `leftover` deletes by age what no record names
-            except OSError:  # somebody else's file, as a copy that root put back may be
-                content = kept
-            else:
+            if sha256 not in self._doubted and self._is_in_use(path):
                 return
+            content = kept
+        self._doubted.add(sha256)
         self._directory.mkdir(mode=0o700, exist_ok=True)
-        replace_file(Disk(), path, content)
+        replace_file(self._disk, path, content)
+        self._doubted.discard(sha256)
+
+    def _is_in_use(self, path: Path) -> bool:
+        """Says so by its time, since `leftover` deletes by age what no record names, and makes sure of its name.
+
+        False where that fails: for somebody else's file, as a copy that root put back may be. A run that was killed
+        may have given the name, and no more.
+        """
+        try:
+            os.utime(path)
+            sync_directory(self._disk, self._directory)
+        except OSError:
+            return False
+        return True
 
     def get(self, sha256: str) -> bytes | None:
         """The content; None if it is not here, or is damaged and no longer JSON."""
