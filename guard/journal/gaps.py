@@ -8,11 +8,13 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from guard.journal import Gap
+from guard.journal import Disk, Gap
+from guard.journal.disk import sync_directory
 from guard.wholefile import GIVEN_BYTES_MAX, read_whole, why
 
 NAME: Final = "gap.jsonl"
 DECISIONS_MAX: Final = 1000
+_DISK: Final = Disk()
 
 
 class Missed(Struct):
@@ -23,15 +25,15 @@ class Missed(Struct):
     why: str
 
 
-def note(state: Path, missed: Missed) -> bool:
-    """Appends the cancel to the file; False if that fails too, and only the operational log has it."""
+def note(state: Path, missed: Missed, *, disk: Disk = _DISK) -> bool:
+    """Appends the cancel to the file; False if that fails too, and only the operational log surely has it."""
     with contextlib.suppress(OSError):
-        fd = os.open(state / NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fd = disk.open(state / NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
             line = b"\n" + msgspec.json.encode(missed) + b"\n"  # a full disk may have cut off the one before
-            return os.write(fd, line) == len(line)
+            return disk.write(fd, memoryview(line)) == len(line)
         finally:
-            os.close(fd)
+            disk.close(fd)
     return False
 
 
@@ -69,8 +71,12 @@ def _row(line: bytes) -> Missed | None:
         return None
 
 
-def forget(state: Path) -> None:
-    """Deletes the file, if it could be read: the record holds it now."""
+def forget(state: Path, *, disk: Disk = _DISK) -> None:
+    """Deletes the file, if it could be read: the record holds it now.
+
+    What a crash, or a disk that fails, keeps there is told by the next start once more: twice rather than never.
+    """
     with contextlib.suppress(OSError):
         read_whole(state / NAME, bytes_max=GIVEN_BYTES_MAX)
-        (state / NAME).unlink()
+        disk.unlink(state / NAME)
+        sync_directory(disk, state)

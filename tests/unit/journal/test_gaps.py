@@ -8,8 +8,10 @@ import pytest
 from guard.journal import gaps
 from guard.journal.gaps import Missed
 from guard.wholefile import GIVEN_BYTES_MAX
+from tests.support.disk import Diary, FaultyDisk
 
 ONE, TWO = Missed("2026-11-22T00:00:00.000000Z", "01A", "disk full"), Missed("2026-11-22T00:00:01.000000Z", "01B", "x")
+EIO = OSError(5, "Input/output error")
 
 
 def noted(state: Path, *cancels: Missed) -> Path:
@@ -65,3 +67,47 @@ def test_a_file_that_cannot_be_read_is_told_and_stays(tmp_path: Path, *, is_larg
     assert found is not None
     assert f"gap.jsonl cannot be read: is {'larger than' if is_large else 'no regular file'}" in found.reason
     assert (tmp_path / gaps.NAME).exists()
+
+
+@pytest.mark.parametrize("call", ["open", "write"])
+def test_a_note_that_fails_is_said_to_be_in_the_log_alone(tmp_path: Path, call: str) -> None:
+    """It fails, and nothing of it is there; or it fails and happened, and the record tells what the log tells."""
+    for how, there in (("fails", None), ("anyway", 1 if call == "write" else None)):
+        disk = FaultyDisk()
+        getattr(disk, how)[call] = EIO
+        assert not gaps.note(tmp_path, ONE, disk=disk)
+        found = gaps.read(tmp_path)
+        assert (None if found is None else found.cancels) == there
+
+
+def test_a_note_that_a_full_disk_took_in_part_counts(tmp_path: Path) -> None:
+    """Which cancel it was has the log."""
+    disk = FaultyDisk()
+    disk.write_bytes_left = 10
+    assert not gaps.note(tmp_path, ONE, disk=disk)
+    assert gaps.note(tmp_path, TWO)
+    found = gaps.read(tmp_path)
+    assert found is not None
+    assert (found.cancels, found.decisions) == (2, ("01B",))
+
+
+@pytest.mark.parametrize("call", ["unlink", "fsync"])
+def test_what_cannot_be_forgotten_is_told_again_by_the_same_ids(tmp_path: Path, call: str) -> None:
+    """Twice rather than never; where it was forgotten all the same it is told no more."""
+    noted(tmp_path, ONE, TWO)
+    for how in ("fails", "anyway"):
+        before, disk = gaps.read(tmp_path), FaultyDisk()
+        getattr(disk, how)[call] = EIO
+        gaps.forget(tmp_path, disk=disk)
+        if (call, how) == ("unlink", "fails"):
+            assert gaps.read(tmp_path) == before
+    assert gaps.read(tmp_path) is None
+
+
+def test_what_is_forgotten_stays_so(tmp_path: Path) -> None:
+    """A power cut does not bring it back."""
+    noted(tmp_path, ONE)
+    disk = Diary()
+    gaps.forget(tmp_path, disk=disk)
+    assert disk.done == [("unlink", gaps.NAME), ("fsync", tmp_path.name)]
+    assert disk.left == {}
