@@ -36,6 +36,7 @@ SHOWN_MAX: Final = 200  # counters named in an answer
 QUEUE_MAX: Final = 16  # records that wait for the disk: orders go first
 TARGETS_BYTES_MAX: Final = 12 * 2**20  # below what a line holds
 _PAUSE_S: Final = 0.005
+TOO_MUCH: Final = "more happened meanwhile than can be caught up with; reload again"
 _LEFT_OUT: Final = "{} trades are not counted on the new limits in full: what these look at is not on record"
 FROM_NOW: Final = "new limits count from now on; change one of them and reload to try again"
 NOT_REBUILT: Final = f"the counters of the new limits could not be made from the record ({{}}): {FROM_NOW}"
@@ -124,6 +125,8 @@ class Recount:
 
     def _fold(self, slice_s: float) -> bool:
         """For a slice of time; whether that was enough."""
+        if len(self._tail) == self._tail.maxlen:
+            raise JournalFault(TOO_MUCH)
         until_s = time.perf_counter() + slice_s
         while self._tail and time.perf_counter() < until_s:
             record, wall_us = self._tail.popleft()

@@ -98,8 +98,6 @@ class Recounting:
             counting = None
             if policies is not None and is_new:
                 counting = await self._past(config, policies, until, may_fail=may_fail)
-            if len(tail) == TAIL_MAX:
-                raise JournalFault("more happened meanwhile than can be caught up with; reload again")
             about_reads = None if policies is None else _about_reads(self._desk.config, policies)
             found = Recount(self._desk, counting, tail, words=words, about_reads=about_reads)
             await found.prepare()

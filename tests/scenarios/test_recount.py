@@ -254,6 +254,31 @@ async def test_what_cannot_be_caught_up_with_refuses_policies_and_not_keys(
         assert is_passed(await scene.place(price=200, remark="2"))
 
 
+async def test_what_comes_in_while_it_catches_up_is_counted_or_the_change_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: Held
+) -> None:
+    """More than is held of what is appended meanwhile: none of it is left out of a counter without a word."""
+    monkeypatch.setattr(recounting, "TAIL_MAX", 40)
+    async with stage(tmp_path, record("bot"), policies={"desk.toml": WIDE}) as scene:
+        await scene.placed(price=200, remark="0")
+        (tmp_path / "policies/tight.toml").write_text("[orders]\nper_day = 1000\n")
+        prepare = recount.Recount.prepare
+
+        async def busy(self: recount.Recount) -> None:
+            for number in range(30):
+                await scene.placed(price=200, remark=f"busy {number}")
+            await prepare(self)
+
+        held.go.set()
+        with monkeypatch.context() as patch:
+            patch.setattr(recount.Recount, "prepare", busy)
+            change = await scene.guard.changes.policies.reload(Who("desk", "count"))
+        assert change.result == "unrecorded"
+        assert "more happened meanwhile" in str(change.errors[0])
+        assert (await scene.guard.changes.policies.reload(Who("desk", "count"))).result == "applied"
+        assert scene.sums("orders_per_day") == 31
+
+
 @pytest.mark.parametrize("is_revoked", [True, False])
 async def test_a_key_that_is_taken_away_does_not_wait_for_a_reload_that_counts(
     tmp_path: Path, held: Held, *, is_revoked: bool
