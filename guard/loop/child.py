@@ -18,6 +18,7 @@ from msgspec import Struct
 
 LINE_BYTES_MAX: Final = 4 * 2**20  # 32 orders of the largest size fit
 HELD_BYTES_MAX: Final = 2**20  # printed and not asked for yet, beyond which the program waits
+KILLED_S: Final = 5.0  # waited for one that was killed; the kernel may hold it, as long as a disk hangs
 _Process = subprocess.Popen[bytes]
 
 
@@ -109,7 +110,10 @@ class Child(Struct, frozen=True):
 
 @asynccontextmanager
 async def child(*words: str) -> AsyncIterator[Child]:
-    """The program while it runs: ended, and waited for, whatever happens. Raises OSError where it cannot be started."""
+    """The program while it runs: ended, and waited for, whatever happens. Raises OSError where it cannot be started.
+
+    One that does not even end when it is killed is left to the kernel: a change of keys may wait behind it.
+    """
     process, out, err = await _started(words), Printed(), Printed()
     try:
         await _read(process.stdout, out)
@@ -118,10 +122,8 @@ async def child(*words: str) -> AsyncIterator[Child]:
     finally:
         out.close()
         err.close()
-        process.kill()
-        if process.stdin is not None:
-            process.stdin.close()
-        _ = await asyncio.shield(asyncio.to_thread(process.wait))
+        unread = [pipe for pipe, to in ((process.stdout, out), (process.stderr, err)) if to.transport is None]
+        await _end(process, unread)
 
 
 async def _started(words: tuple[str, ...]) -> _Process:
@@ -131,9 +133,22 @@ async def _started(words: tuple[str, ...]) -> _Process:
     except asyncio.CancelledError:
         with suppress(OSError):
             process = await starting  # it is on its way all the same, and takes a millisecond
-            with process:
-                process.kill()
+            await _end(process, [process.stdout, process.stderr])
         raise
+
+
+async def _end(process: _Process, pipes: list[IO[bytes] | None]) -> None:
+    """Killed, its input and these pipes closed, and waited for; `subprocess` reaps later what has not ended then."""
+    process.kill()
+    for pipe in (process.stdin, *pipes):
+        if pipe is not None:
+            pipe.close()
+    await asyncio.shield(asyncio.to_thread(_wait, process))
+
+
+def _wait(process: _Process) -> None:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(KILLED_S)
 
 
 def _start(words: tuple[str, ...]) -> _Process:

@@ -1,14 +1,19 @@
 """A program beside the loop: what it prints is read, and it is ended whatever happens."""
 
 import asyncio
+import errno
 import os
+import signal
+import subprocess
 import sys
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from guard.loop import child as module
 from guard.loop.child import child
+from tests.unit.journal.test_disk import open_descriptors
 
 SLEEPS = "import time; print('on', flush=True); time.sleep(60)"
 
@@ -94,3 +99,43 @@ async def test_what_is_no_program_is_told() -> None:
     with pytest.raises(FileNotFoundError):
         async with child("/no/such/program"):
             raise AssertionError("it runs")
+
+
+async def test_one_that_the_kernel_holds_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed, it does not end, as where a disk hangs: whoever asked for it goes on, and keys can be taken away."""
+    monkeypatch.setattr(module, "KILLED_S", 0.05)
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess.Popen, "kill", lambda _: None)
+        async with asyncio.timeout(10), child(sys.executable, "-c", SLEEPS) as process:
+            assert await process.out.line() == b"on\n"
+    assert process.process.returncode is None
+    process.process.kill()
+    assert process.process.wait() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+async def test_one_whose_output_cannot_be_read_does_not_stay(monkeypatch: pytest.MonkeyPatch, nth: int) -> None:
+    """No more files may be open, say: it is told, the program is ended, and its pipes are closed."""
+    loop, before, asked = asyncio.get_running_loop(), open_descriptors(), list[object]()
+    connect, made = loop.connect_read_pipe, list[subprocess.Popen[bytes]]()
+    start = module._start
+
+    async def full(make: Any, pipe: Any) -> Any:
+        asked.append(pipe)
+        if len(asked) == nth:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return await connect(make, pipe)
+
+    def noted(words: tuple[str, ...]) -> subprocess.Popen[bytes]:
+        made.append(start(words))
+        return made[0]
+
+    monkeypatch.setattr(module, "_start", noted)
+    monkeypatch.setattr(loop, "connect_read_pipe", full)
+    with pytest.raises(OSError, match="Too many open files"):
+        async with child(sys.executable, "-c", SLEEPS):
+            raise AssertionError("it is read")
+    assert made[0].returncode == -signal.SIGKILL
+    async with asyncio.timeout(10):
+        while open_descriptors() > before:  # noqa: ASYNC110 - the loop closes them a turn later
+            await asyncio.sleep(0.01)
