@@ -5,7 +5,7 @@ and spaces are no drift. With `policies.watch` a change that has stood still for
 """
 
 import asyncio
-from typing import Final
+from typing import Final, NamedTuple
 from weakref import ref
 
 import structlog
@@ -40,6 +40,7 @@ class Watch:
         self._seen: dict[str, tuple[object, object]] = {}
         self._tried: object = None
         self._again_us = NEVER_US
+        self._unread_us = dict.fromkeys(KINDS, NEVER_US)  # when what could not be read is read again
         self._turn = asyncio.Lock()
         self._differs = dict.fromkeys(KINDS, False)
 
@@ -70,17 +71,25 @@ class Watch:
         settings = baseline.settings
         policies, keys = settings.path(settings.policies.dir), settings.path(settings.keys.file)
         marks = await aside(lambda: {"policies": marks_of(policies), "keys": mark_of(keys)})
+        now_us = self._desk.clock.mono_us()
         for kind, mark in marks.items():
             now = (mark, _in_force(baseline, kind))
-            if self._seen.get(kind) == now:
+            if self._seen.get(kind) == now and now_us < self._unread_us[kind]:
                 if kind == "policies":
                     await self._follow(mark)
                 continue
             differs = _policies_differ if kind == "policies" else _keys_differ
             with uncollected():
-                self._differs[kind], left_over = await aside(differs, baseline, self._desk)
-                self._seen[kind] = now
-                await let_go(left_over)
+                found = await aside(differs, baseline, self._desk)
+                self._differs[kind], self._seen[kind] = found.differs, now
+                self._note_unread(kind, is_read=found.is_read)
+                await let_go(found.left_over)
+
+    def _note_unread(self, kind: str, *, is_read: bool) -> None:
+        """A disk may fail once, and no mark tells when it reads again; what could not be reloaded is tried then."""
+        if is_read and self._unread_us[kind] < NEVER_US:
+            self._tried = None
+        self._unread_us[kind] = NEVER_US if is_read else self._desk.clock.mono_us() + AGAIN_US
 
     async def _follow(self, mark: object) -> None:
         """The files have stood still since the last look: where that is wanted they are reloaded, once."""
@@ -94,6 +103,14 @@ class Watch:
         # What gave way to another change, or could not be recorded, is not the files' fault, and is tried again.
         self._again_us = now_us + AGAIN_US if change.result == "unrecorded" else NEVER_US
         _log.info("watched", result=change.result, sha256=change.sha256)
+
+
+class Look(NamedTuple):
+    """Whether the disk says something else, whether it could be read at all, and what is left over of looking."""
+
+    differs: bool
+    is_read: bool
+    left_over: Pieces
 
 
 class Baseline(Struct, frozen=True):
@@ -114,19 +131,19 @@ def _in_force(baseline: Baseline, kind: str) -> object:
     return ref(baseline.keyring) if kind == "keys" else baseline.hashes
 
 
-def _policies_differ(baseline: Baseline, desk: Desk) -> tuple[bool, Pieces]:
-    """And what is left over of looking."""
+def _policies_differ(baseline: Baseline, desk: Desk) -> Look:
     settings = baseline.settings
     files = read_steadily(settings.path(settings.policies.dir))
     built = compiled(settings, baseline.keyring, files.texts, now=desk.clock.wall())
     if files.errors or not isinstance(built, PolicySet):
-        return True, []
-    return built.hashes != baseline.hashes, built.pieces()
+        return Look(differs=True, is_read=not files.errors, left_over=[])
+    return Look(built.hashes != baseline.hashes, is_read=True, left_over=built.pieces())
 
 
-def _keys_differ(baseline: Baseline, _: Desk) -> tuple[bool, Pieces]:
+def _keys_differ(baseline: Baseline, _: Desk) -> Look:
     try:
         found = keyfile.load(baseline.settings.path(baseline.settings.keys.file))
     except SettingsFault:
-        return True, []
-    return dict(found.by_grant) != dict(baseline.keyring.by_grant), pieces_of_keys(found)
+        return Look(differs=True, is_read=False, left_over=[])
+    differs = dict(found.by_grant) != dict(baseline.keyring.by_grant)
+    return Look(differs, is_read=True, left_over=pieces_of_keys(found))

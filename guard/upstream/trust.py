@@ -33,14 +33,19 @@ class Trust:
         self.changed: Callable[[], None] = lambda: None
 
     def look(self) -> bool:
-        """Whether other authorities count from now on. Blocking, for a moment."""
-        if not self._seen.has_changed():
+        """Whether other authorities count from now on. Blocking, for a moment.
+
+        A file that could not be used is read again: a disk may fail once, and then the file has not changed.
+        """
+        before = self.wrong
+        if not self._seen.has_changed() and before is None:
             return False
         try:
             self.context = tls_context(self.origin, ca_file=self._ca_file)
         except SettingsFault as fault:
             self.wrong = fault.errors[0]
-            _log.error("authorities_refused", why=self.wrong, hint="those of before are in use")
+            if self.wrong != before:
+                _log.error("authorities_refused", why=self.wrong, hint="those of before are in use")
             return False
         self.wrong = None
         _log.info("authorities_loaded", file=self._ca_file)

@@ -1,6 +1,7 @@
 """What lies on the disk and what is in force: drift, mounts that are swapped, editors that rename, a watcher."""
 
 import asyncio
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -57,6 +58,16 @@ def mounted(folder: Path) -> None:
     (folder / "desk.toml").symlink_to("..data/desk.toml")
 
 
+def fails_to_read(patch: pytest.MonkeyPatch) -> None:
+    """A disk that knows the files' names and times, and gives nothing of what is in them."""
+
+    def failing(*_: object, **__: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    patch.setattr("guard.policyfiles.read_newest", failing)
+    patch.setattr("guard.access.keyfile.os.fdopen", failing)
+
+
 async def metric(scene: Stage, kind: str) -> bool:
     """The exposition says that this kind has drifted."""
     text = str((await operate(scene.guard, "/metrics"))[1])
@@ -106,6 +117,44 @@ async def test_a_watched_change_that_could_not_be_recorded_is_tried_again(
         scene.clock.advance(s=31)
         await scene.guard.watch.look()
         assert scene.guard.desk.config.policy_sha256 != was
+
+
+@pytest.mark.parametrize("kind", ["policies", "keys"])
+async def test_what_a_disk_would_not_give_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Half a minute later, though no mark has changed: what is on the disk is in force, so it is no drift."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE) as scene:
+        (tmp_path / "policies/desk.toml").touch()
+        write_keys(tmp_path / "keys.json", *PEOPLE)
+        with monkeypatch.context() as patch:
+            fails_to_read(patch)
+            await scene.guard.watch.look()
+        assert await metric(scene, kind)
+        await scene.guard.watch.look()
+        assert await metric(scene, kind)
+        scene.clock.advance(s=31)
+        await scene.guard.watch.look()
+        assert not await metric(scene, kind)
+
+
+async def test_a_watched_change_that_a_disk_would_not_give_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reload was refused, once; it is in force when the disk reads again, though the files have not changed."""
+    async with stage(tmp_path, *PEOPLE, policies=WIDE, toml=WATCHED) as scene:
+        await scene.guard.watch.look()
+        in_place(tmp_path / "policies")
+        with monkeypatch.context() as patch:
+            fails_to_read(patch)
+            for _ in range(3):
+                await scene.guard.watch.look()
+        assert [found["result"] for found in await scene.records("policy")] == ["applied", "refused"]
+        scene.clock.advance(s=31)
+        for _ in range(3):
+            await scene.guard.watch.look()
+        assert code_of(await scene.place()) == (403, "max_order_value")
+        assert not await metric(scene, "policies")
 
 
 async def test_a_remark_is_no_drift_and_a_broken_file_is(tmp_path: Path) -> None:

@@ -170,3 +170,26 @@ async def test_a_file_that_was_replaced_behind_its_mount_is_told(tmp_path: Path)
         await trust.renew()
 
     assert "mount its folder" in trust.concerns()[0]
+
+
+async def test_a_file_that_a_disk_would_not_give_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has not changed since: no mark tells that the disk gives it now."""
+
+    def failing(*_: object, **__: object) -> ssl.SSLContext:
+        raise OSError(5, "Input/output error")
+
+    file = tmp_path / "cert.pem"
+    _ = authority(tmp_path, serial=1)
+    trust = Trust("https://localhost:1", ca_file=str(file))
+    before = trust.context
+    _ = authority(tmp_path, serial=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", failing)
+        await trust.renew()
+        await trust.renew()
+    assert trust.context is before
+    (told,) = trust.concerns()
+    assert "Input/output error" in told
+    await trust.renew()
+    assert trust.context is not before
+    assert trust.concerns() == ()
