@@ -1,5 +1,6 @@
 """What is kept by hash beside the record goes when the last record that names it has gone, and not before."""
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -107,3 +108,27 @@ def test_without_a_folder_nothing_is_left_over(tmp_path: Path) -> None:
     outside.touch()
     assert delete(tmp_path, [outside], before_us=LATER_US) == []
     assert outside.exists()
+
+
+@pytest.mark.parametrize("happened", [False, True])
+def test_a_deletion_that_fails_is_told_and_what_is_left_is_found_again(
+    state: Path, monkeypatch: pytest.MonkeyPatch, *, happened: bool
+) -> None:
+    """Failed, or done and told as failed: nothing that a record names goes, and the next look has the rest."""
+    unlink = Path.unlink
+
+    def failing(path: Path, *, missing_ok: bool = False) -> None:
+        if happened:
+            unlink(path, missing_ok=missing_ok)
+        raise OSError(errno.EIO, "Input/output error")
+
+    before = {path.name for path in (state / "config").iterdir()}
+    found = leftover(state, before_us=LATER_US, in_force=())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", failing)
+        with pytest.raises(OSError, match="Input/output error"):
+            delete(state, found, before_us=LATER_US)
+    again = leftover(state, before_us=LATER_US, in_force=())
+    assert again == (found[1:] if happened else found)
+    delete(state, again, before_us=LATER_US)
+    assert {path.name for path in (state / "config").iterdir()} == before - names(found)
