@@ -160,9 +160,9 @@ def rotate_key(state: State = None, config: Config = None, as_json: AsJson = Fal
     try:
         signer = journal.rotate_key()
     finally:
-        journal.shut()
-    if journal.failed is not None:
-        raise JournalFault(f"the key stays: {journal.failed}")
+        is_shut = journal.shut()
+    if journal.failed is not None or not is_shut:
+        raise JournalFault(f"the key stays: {journal.failed or 'the disk did not take its last checkpoint in time'}")
     try:
         signingkey.take_over(where, signer, disk=disk)
     except OSError as error:

@@ -145,7 +145,11 @@ class Journal:
         return journal
 
     def _begin(self, tail: Tail) -> None:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            self._give_back()
+            raise StateFault(f"{self._state}: the journal cannot be opened: {error}") from error
         signed = self.signed_seq if self.signed_seq < self.found_seq else None
         try:
             for recovered in tail.recovered:
@@ -161,13 +165,17 @@ class Journal:
         """Writes, syncs and signs all that was appended, then closes the files and releases the lock."""
         await asyncio.to_thread(self.shut)
 
-    def shut(self) -> None:
-        """`close` without an event loop. If the disk hangs, it is given up after `close_timeout_s`."""
+    def shut(self) -> bool:
+        """`close` without an event loop. False if the disk hangs: it is given up after `close_timeout_s`."""
         if not self._backlog.close():
-            return
+            return True
         self._thread.join(self._bounds.close_timeout_s)
         if self._thread.is_alive():
-            return  # descriptors and lock stay with the thread, and go when the process ends
+            return False  # descriptors and lock stay with the thread, and go when the process ends
+        self._give_back()
+        return True
+
+    def _give_back(self) -> None:
         self._committer.close()
         self._backlog.let_go()
         self._disk.close(self._lock_fd)

@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from guard.cli import proof
 from guard.cli.audit import app
-from guard.journal import Journal, JournalBounds
+from guard.journal import Disk, Journal, JournalBounds, writer
 from guard.journal.checkpoints import read_notes
 from guard.journal.note import Checkpoint, Note, Verifier, split
 from guard.journal.segments import bytes_in, segment_path
@@ -603,6 +606,35 @@ def test_a_key_that_may_have_taken_over_is_not_said_to_stay(state: Path) -> None
     (state / "journal.vkey.new").rmdir()
     longer(state)
     assert report("--state", state)[0] == 0
+
+
+def test_a_key_does_not_take_over_before_its_checkpoint_is_on_the_disk(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sync of it hangs, and is given up: no checkpoint by the new key would cover the record."""
+
+    class Hanging(Disk):
+        signed: int | None = None
+
+        def open(self, path: Path, flags: int) -> int:
+            fd = super().open(path, flags)
+            self.signed = fd if path.name == "checkpoints" else self.signed
+            return fd
+
+        def fsync(self, fd: int) -> None:
+            if fd == self.signed:
+                let.wait(30)
+            super().fsync(fd)
+
+    let, key = threading.Event(), (state / "journal.key").read_bytes()
+    monkeypatch.setattr(proof, "Disk", Hanging)
+    monkeypatch.setattr(writer, "JournalBounds", partial(JournalBounds, close_timeout_s=0.05))
+    try:
+        result = guard_audit("rotate-key", "--state", state)
+    finally:
+        let.set()
+    assert "the key stays: the disk did not take its last checkpoint in time" in result.stderr
+    assert (state / "journal.key").read_bytes() == key
 
 
 def test_where_there_is_no_record_there_is_no_key_to_change(tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ from guard.journal import Decision, Gap, Journal, JournalBounds, read_lines, rep
 from guard.journal.recordend import Timed
 from guard.terms import Claim
 from tests.support.clock import START_US, ManualClock
-from tests.support.disk import FaultyDisk, HeldDisk
+from tests.support.disk import Diary, FaultyDisk, HeldDisk
 from tests.support.journal import decision, file_of, open_journal, outcome, types_of, verify
+from tests.support.signed import verdict
+from tests.unit.journal.test_disk import open_descriptors
 
 SMALL: Final = JournalBounds(segment_bytes_max=1500)
 
@@ -586,7 +588,7 @@ def test_a_disk_that_hangs_does_not_hang_the_shutdown(state: Path) -> None:
     disk = HeldDisk()
     journal = open_journal(state, disk=disk, bounds=JournalBounds(close_timeout_s=0.01))
     journal.append("a", {})
-    journal.shut()
+    assert not journal.shut()
 
     with pytest.raises(StateFault, match="in use"):
         open_journal(state)
@@ -620,3 +622,51 @@ def test_a_journal_serves_one_event_loop(state: Path) -> None:
     disk.let.set()
     journal.shut()  # the first loop is closed: telling it is no fault
     assert journal.failed is None
+
+
+def test_a_thread_that_cannot_be_had_allows_no_start(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told as any other reason, nothing stays open, and the directory is free for the next start."""
+
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    open_journal(state).shut()
+    before, disk = open_descriptors(), Diary()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(StateFault, match="the journal cannot be opened: can't start new thread"):
+            open_journal(state, disk=disk)
+    assert disk.left == {}
+    assert open_descriptors() == before
+    open_journal(state).shut()
+
+
+@pytest.mark.parametrize("how", ["fails", "anyway"])
+@pytest.mark.parametrize("call", ["write", "fdatasync"])
+def test_a_key_whose_record_may_not_be_there_does_not_take_over(state: Path, call: str, how: str) -> None:
+    """Failed, or done and told as failed: the old one signs on, and whoever trusts it verifies all that is there."""
+    disk = FaultyDisk()
+    journal = open_journal(state, disk=disk)
+    journal.append("vkey", journal.introduction())
+    journal.flush()
+    key = (state / "journal.key").read_bytes()
+    getattr(disk, how)[call] = OSError(5, "Input/output error")
+    with pytest.raises(JournalFault, match="Input/output error"):
+        journal.rotate_key()
+    journal.shut()
+
+    assert (state / "journal.key").read_bytes() == key
+    again = open_journal(state)
+    again.append("decision", decision())
+    again.shut()
+    assert verdict(state) == "ok"
+
+
+def test_a_key_that_cannot_be_recorded_does_not_take_over(state: Path) -> None:
+    """The journal is closed already: nothing was appended, and one key signs."""
+    journal = open_journal(state)
+    journal.append("vkey", journal.introduction())
+    journal.shut()
+    with pytest.raises(JournalFault, match="the journal is closed"):
+        journal.rotate_key()
+    assert types_of(state) == ["segment", "vkey"]
