@@ -92,12 +92,22 @@ def write_all(disk: Disk, fd: int, data: bytes) -> None:
         rest = write_some(disk, fd, rest)
 
 
+def pwrite_all(disk: Disk, fd: int, data: bytes, *, at: int) -> None:
+    """The same at a place in the file, which must not be open for appending."""
+    done = 0
+    while done < len(data):
+        done += _some(disk.pwrite(fd, data[done:], at + done))
+
+
 def write_some(disk: Disk, fd: int, data: memoryview) -> memoryview:
     """One write; what is left to write after it, less than before."""
-    written = disk.write(fd, data)
+    return data[_some(disk.write(fd, data)) :]
+
+
+def _some(written: int) -> int:
     if written <= 0:
         raise OSError(errno.EIO, "the disk took no byte and gave no reason")
-    return data[written:]
+    return written
 
 
 def replace_file(disk: Disk, path: Path, data: bytes, *, like: os.stat_result | None = None) -> None:

@@ -3,16 +3,19 @@
 import mmap
 import os
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
 from guard.errors import JournalFault, StateFault
 from guard.journal.chain import ChainHead, digest
-from guard.journal.disk import FULL, Disk, sync_directory, write_all
+from guard.journal.disk import FULL, Disk, pwrite_all, sync_directory, write_all
 from guard.journal.entries import TornTail
 from guard.journal.record import decode
-from guard.journal.segments import segment_numbers, segment_path
+from guard.journal.segments import first_line, segment_numbers, segment_path
 from guard.wholefile import opened
+
+_AT_ONCE_BYTES: Final = 2**20
 
 
 class Tail(Struct, frozen=True):
@@ -47,6 +50,27 @@ def recover(state: Path, *, disk: Disk) -> Tail:
             raise StateFault(f"{path}: cannot be recovered: {error.strerror}") from error
         return Tail(head, number, end, tuple(recovered))
     return Tail(recovered=tuple(recovered))
+
+
+def write_anew(state: Path, tail: Tail, *, signed_seq: int, disk: Disk) -> None:
+    """Writes what no checkpoint covers again, in its place, and syncs it. Raises OSError.
+
+    After a sync that failed the kernel takes pages for clean that are on no medium, and gives them to whoever reads:
+    a start would go on behind them, and a power cut would take them out of the middle of the record. Once written
+    again they are dirty again, so that this sync tells the truth.
+    """
+    path = segment_path(state, tail.segment)
+    with opened(path) as file:
+        before = decode(first_line(state, tail.segment)[:-1]).seq - 1
+        place = sum(len(file.readline()) for _ in range(signed_seq - before))
+        fd = disk.open(path, os.O_WRONLY)
+        try:
+            while data := file.read(_AT_ONCE_BYTES):
+                pwrite_all(disk, fd, data, at=place)
+                place += len(data)
+            disk.fsync(fd)
+        finally:
+            disk.close(fd)
 
 
 def _last_record(path: Path) -> tuple[ChainHead, int, bytes]:

@@ -32,7 +32,7 @@ from guard.journal.seek import decision_at
 from guard.journal.segmentfile import SegmentFile
 from guard.journal.space import Level, Marks, Space
 from guard.journal.succession import introduction
-from guard.journal.tail import Tail, recover
+from guard.journal.tail import Tail, recover, write_anew
 from guard.journal.tree import Tree
 from guard.journal.waiting import Reached
 
@@ -145,12 +145,14 @@ class Journal:
         return journal
 
     def _begin(self, tail: Tail) -> None:
+        signed = self.signed_seq if self.signed_seq < self.found_seq else None
+        if signed is not None:
+            self._make_sure(tail, signed)
         try:
             self._thread.start()
         except RuntimeError as error:
             self._give_back()
             raise StateFault(f"{self._state}: the journal cannot be opened: {error}") from error
-        signed = self.signed_seq if self.signed_seq < self.found_seq else None
         try:
             for recovered in tail.recovered:
                 self.append("recovered", replace(recovered, signed=signed))
@@ -160,6 +162,12 @@ class Journal:
                 return
             self.shut()
             raise
+
+    def _make_sure(self, tail: Tail, signed_seq: int) -> None:
+        try:
+            write_anew(self._state, tail, signed_seq=signed_seq, disk=self._disk)
+        except (OSError, JournalFault) as error:
+            self._backlog.fail(error)
 
     async def close(self) -> None:
         """Writes, syncs and signs all that was appended, then closes the files and releases the lock."""

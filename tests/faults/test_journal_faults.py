@@ -17,7 +17,7 @@ import pytest
 
 from guard.errors import JournalFault
 from guard.journal import Journal, JournalBounds, read_lines, replay
-from tests.support.disk import NO_SPACE, FaultyDisk
+from tests.support.disk import NO_SPACE, FaultyDisk, PagedDisk
 from tests.support.journal import decision, file_of, open_journal, types_of, verify
 from tests.support.signed import verdict
 
@@ -204,6 +204,53 @@ async def test_a_lost_chmod_of_a_closed_segment_closes_the_journal(tmp_path: Pat
     await journal.close()
     open_journal(state).shut()
     assert verdict(state) == "ok"
+
+
+LONG: Final = {"said": "x" * 10_000}
+
+
+@pytest.mark.parametrize("how", ["fails", "anyway"])
+async def test_what_a_failed_sync_left_in_the_cache_alone_outlives_the_power_once_it_is_gone_on_from(
+    tmp_path: Path, how: str
+) -> None:
+    """The next start reads pages that the kernel takes for clean: it writes them again, or the record had a hole."""
+    state, disk = tmp_path / "state", PagedDisk()
+    journal = open_journal(state, disk=disk)
+    await journal.durable(journal.append("decision", decision("01A")))
+    await journal.checkpoint()
+    getattr(disk, how)["fdatasync"] = EIO
+    with pytest.raises(JournalFault):
+        await journal.durable(journal.append("a", LONG))
+    await journal.close()
+    getattr(disk, how).clear()
+
+    again = open_journal(state, disk=disk)
+    await again.durable(again.append("decision", decision("01B")))
+    await again.close()
+    disk.cut_power(file_of(state))
+    assert verdict(state) == "ok"
+    assert [line.type for line in replay(state)] == ["segment", "decision", "a", "decision"]
+
+
+@pytest.mark.parametrize("how", ["fails", "anyway"])
+@pytest.mark.parametrize("call", ["pwrite", "fsync"])
+async def test_a_start_that_cannot_write_it_again_takes_no_order_and_is_no_end(
+    tmp_path: Path, call: str, how: str
+) -> None:
+    """As with any disk that fails: the doors open, for cancels; the start after it has everything."""
+    state, disk = tmp_path / "state", FaultyDisk()
+    journal = open_journal(state)
+    journal.append("decision", decision("01A"))
+    await journal.close()
+    (state / "checkpoints").unlink()
+    getattr(disk, how)[call] = EIO
+    again = open_journal(state, disk=disk)
+    assert again.failed == str(EIO)
+    assert not again.has_room(1)
+    await again.close()
+
+    open_journal(state).shut()
+    assert types_of(state) == ["segment", "decision"]
 
 
 async def test_a_sync_that_fails_with_nobody_waiting_is_known_at_the_next_append(tmp_path: Path) -> None:

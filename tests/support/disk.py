@@ -3,12 +3,13 @@
 import errno
 import os
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Final
 
 from guard.journal.disk import Disk
 
+PAGE: Final = 4096
 NO_SPACE: Final = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -140,6 +141,65 @@ class HeldDisk(FaultyDisk):
         self.is_syncing.set()
         self.let.wait(5)
         super().fdatasync(fd)
+
+
+class PagedDisk(FaultyDisk):
+    """A disk behind the kernel's cache: what is read is the cache, and what a power cut leaves is what syncs took.
+
+    As Linux has it, a page whose sync failed is clean all the same: the next sync does not take it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._names: dict[int, Path] = {}
+        self._dirty: defaultdict[Path, set[int]] = defaultdict(set)
+        self._medium: defaultdict[Path, bytearray] = defaultdict(bytearray)
+
+    def open(self, path: Path, flags: int) -> int:
+        """Opens, and notes the name."""
+        fd = super().open(path, flags)
+        self._names[fd] = path
+        return fd
+
+    def write(self, fd: int, data: memoryview) -> int:
+        """Appends; its pages are dirty then."""
+        written = super().write(fd, data)
+        self._soil(fd, os.fstat(fd).st_size - written, written)
+        return written
+
+    def pwrite(self, fd: int, data: bytes, offset: int) -> int:
+        """Writes in place; its pages are dirty then."""
+        written = super().pwrite(fd, data, offset)
+        self._soil(fd, offset, written)
+        return written
+
+    def fdatasync(self, fd: int) -> None:
+        """Takes what is dirty, unless told otherwise."""
+        dirty = self._dirty.pop(self._names[fd], set())
+        super().fdatasync(fd)
+        self._take(fd, dirty)
+
+    def fsync(self, fd: int) -> None:
+        """Takes what is dirty, unless told otherwise."""
+        dirty = self._dirty.pop(self._names[fd], set())
+        super().fsync(fd)
+        self._take(fd, dirty)
+
+    def cut_power(self, path: Path) -> None:
+        """The file is what is on the medium of it."""
+        path.write_bytes(self._medium[path])
+
+    def _soil(self, fd: int, offset: int, size: int) -> None:
+        self._dirty[self._names[fd]].update(range(offset // PAGE, (offset + size - 1) // PAGE + 1))
+
+    def _take(self, fd: int, dirty: set[int]) -> None:
+        if not dirty:
+            return
+        cache, medium = self._names[fd].read_bytes(), self._medium[self._names[fd]]
+        medium.extend(bytes(max(0, len(cache) - len(medium))))
+        for page in dirty:
+            place = slice(page * PAGE, (page + 1) * PAGE)
+            medium[place] = cache[place]
 
 
 class Diary(FaultyDisk):
