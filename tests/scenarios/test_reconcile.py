@@ -92,6 +92,27 @@ async def test_an_order_that_was_taken_is_found(tmp_path: Path, *, is_stripped: 
         assert len(scene.reached()) == 1
 
 
+@pytest.mark.parametrize("is_live", [False, True])
+async def test_a_step_in_doubt_is_asked_for_a_second_later_and_then_every_two(tmp_path: Path, *, is_live: bool) -> None:
+    """Turns come twice a second: a doubt takes no more of the few questions an account has, nor waits for longer.
+
+    Also where the list was asked for another order two seconds before.
+    """
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        if is_live:
+            await scene.placed(price=201)
+            await round_trip(scene, s=5)
+            scene.clock.advance(us=2_500_000)
+        asked = [len(scene.reached("/api/orders"))]
+        assert asked == [is_live]
+        await doubted(scene, acts=False)
+        for _ in range(10):
+            scene.clock.advance(us=500_000)
+            await scene.guard.reconciler.turn()
+            asked.append(len(scene.reached("/api/orders")))
+        assert [count - is_live for count in asked] == [0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3]
+
+
 async def test_an_order_that_was_not_taken_is_released_after_two_absences(tmp_path: Path) -> None:
     """Not before a minute, not on the first absence, and not before half a minute after it."""
     async with stage(tmp_path, policies=LIMITS) as scene:
