@@ -97,6 +97,21 @@ async def test_a_new_rate_of_reads_counts_what_is_on_record_and_says_what_is_not
         assert told == [200] * left + [429]
 
 
+async def test_reads_of_a_key_that_nobody_knows_any_more_are_on_no_new_rate(tmp_path: Path) -> None:
+    """It was revoked, and what was in force then is lost: a rate that is new counts the others, and is not refused."""
+    async with stage(tmp_path, *KEYS, policies=CAP, toml=f'{TRADING}[journal]\nreads = "all"\n') as scene:
+        for who in ("other", "bot"):
+            await scene.ask("/api/orders", account(), who=who)
+        was = scene.guard.desk.config.config_sha256
+        write_keys(tmp_path / "keys.json", KEYS[0], KEYS[2])
+        assert (await scene.guard.changes.reload_keys(Who("desk", "gone"))).result == "applied"
+        (tmp_path / f"state/config/{was}.json").unlink()
+        change = await reload(scene, READS)
+        assert (change.counters, change.warnings) == (("reads/key=bot",), ())
+        told = [(await scene.ask("/api/orders", account())).status for _ in range(3)]
+        assert told == [200, 200, 429]
+
+
 async def test_a_rate_that_was_watched_or_looks_no_further_back_needs_no_word(tmp_path: Path) -> None:
     """Only a window that is new, or wider than before, may lack reads."""
     async with stage(tmp_path, *KEYS, policies={"desk.toml": CAP, "more.toml": READS}) as scene:
