@@ -8,6 +8,8 @@ from typing import Final
 import pytest
 
 from guard.admin.change import Who
+from guard.replay.span import earlier, span_from
+from tests.scenarios.test_long_lives import SMALL
 from tests.scenarios.test_replay import past
 from tests.support.stage import TRADING, Stage, account, again, stage
 
@@ -103,6 +105,18 @@ async def test_other_rates_refuse_and_let_through_by_rule_and_key(tmp_path: Path
             ("newly_allowed", "rates.reads", True)
         ]
     assert (same.newly_refused, same.newly_allowed) == (0, 0)
+
+
+async def test_a_replay_that_begins_behind_the_start_reproduces_reads_too(tmp_path: Path) -> None:
+    """In a later segment no start is on record; what stood on the counters each read tells by itself."""
+    async with stage(tmp_path, policies=RATED, toml=SMALL) as scene:
+        await reads(scene, *[ORDERS] * 80, pause_s=20)
+        scene.clock.advance(s=3 * 86_400)
+        since = scene.clock.wall().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        assert await reads(scene, *[ORDERS] * 5) == [200] * 4 + [429]
+        found = await past(scene, since=since)
+    assert span_from(tmp_path / "state", earlier(since)).first > 1
+    assert (found.replayed, found.reproduced, found.broken) == (5, 5, [])
 
 
 @pytest.mark.parametrize(("toml", "certain"), [(TRADING, False), (ALL, True)])
