@@ -118,6 +118,17 @@ async def test_health_readiness_status_and_metrics_are_open_on_loopback(tmp_path
         assert (status, "guard_build_info{" in exposition) == (200, True)
 
 
+async def test_figures_say_how_long_they_are(tmp_path: Path) -> None:
+    """They are written a piece at a time: who scrapes them can tell figures that were cut off; HEAD has no body."""
+    async with running(lay_out(tmp_path)) as guard, aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{guard.ports[1]}/metrics"
+        async with session.get(url) as answer:
+            assert int(answer.headers["Content-Length"]) == len(await answer.read()) > 1_000
+        async with session.head(url) as answer:
+            assert int(answer.headers["Content-Length"]) > 1_000
+            assert await answer.read() == b""
+
+
 async def test_status_tells_which_policies_bind_which_are_watched_and_what_is_odd(tmp_path: Path) -> None:
     """An operator sees what is in force without reading the files; where nothing is, that too."""
     more = {

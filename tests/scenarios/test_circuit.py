@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from guard.admin.health import KEYS_TOLD
 from guard.simulator.faults import Fault, Hold, HttpError, Reset, Unreachable
 from guard.terms import Answer, Failure, Outbound
 from guard.upstream.circuit import SAMPLE_MIN
 from guard.walk.desk import Desk
 from guard.walk.visit import Situation
 from tests.support.guards import operate, record
-from tests.support.stage import MODIFY, Stage, code_of, is_passed, stage
+from tests.support.stage import MODIFY, ORDER, Stage, code_of, is_passed, stage
 
 QUOTE = "/api/quote"
 ASKED = {"symbols": ["HK.00700"]}
@@ -186,3 +187,17 @@ async def test_what_one_key_provokes_keeps_nobody_else_from_trading(tmp_path: Pa
             await scene.cancel(name, who="odd")
         assert is_passed(await scene.place(who="bot", price=171))
         assert is_passed(await scene.place(who="odd", price=172))
+
+
+@pytest.mark.parametrize("count", [KEYS_TOLD, KEYS_TOLD + 1])
+async def test_of_many_keys_that_are_held_back_the_first_are_named(tmp_path: Path, count: int) -> None:
+    """Readiness stays a sentence that can be read; it says when it leaves some out."""
+    people = [f"bot-{number}" for number in range(count)]
+    async with stage(tmp_path, *map(record, people), record("desk", owner="a person")) as scene:
+        assert is_passed(await scene.place(who=people[0], price=149))
+        scene.daemon.faults.always(HttpError(500), path=ORDER)
+        for number in range(SAMPLE_MIN):
+            await scene.place(who=people[number % count], price=150 + number)
+        (told,) = [one for one in (await operate(scene.guard, "/readyz"))[1]["reasons"] if "keeps failing" in one]
+        named = ", ".join(people[:KEYS_TOLD]) + (" and others" if count > KEYS_TOLD else "")
+        assert f"new orders and changes of {named} are refused" in told

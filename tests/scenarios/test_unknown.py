@@ -198,10 +198,14 @@ async def test_what_is_unknown_is_shown(tmp_path: Path) -> None:
         reply = await scene.place()
 
         assert (await operate(scene.guard, "/status"))[1]["unknown"] == [decision_of(reply)]
-        assert "unknown outcome" in (await operate(scene.guard, "/readyz"))[1]["reasons"][0]
+        words = "with unknown outcome: named in /status, see guard settle"
+        assert (await operate(scene.guard, "/readyz"))[1]["reasons"] == [f"1 trade {words}"]
         exposed = (await operate(scene.guard, "/metrics"))[1]
         assert "guard_unknown_orders 1.0" in exposed
         assert 'guard_order_outcomes_total{outcome="unknown"} 1.0' in exposed
+        scene.daemon.faults.add(HttpError(500), path=ORDER)
+        await scene.place(price=201)
+        assert (await operate(scene.guard, "/readyz"))[1]["reasons"] == [f"2 trades {words}"]
 
 
 async def test_the_state_on_disk_says_what_memory_says(tmp_path: Path) -> None:
