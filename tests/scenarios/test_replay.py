@@ -34,6 +34,7 @@ from tests.support.stage import (
     account,
     again,
     change,
+    code_of,
     decision_of,
     is_passed,
     stage,
@@ -160,6 +161,19 @@ async def test_counters_that_nobody_kept_are_made_from_the_record(tmp_path: Path
     assert found.differences[0].message.startswith("daily value")
 
 
+async def test_what_was_refused_before_the_moment_is_on_no_counter(tmp_path: Path) -> None:
+    """It did not happen, whatever the other policies would have said of it: nobody asks about that time."""
+    async with stage(tmp_path, *PEOPLE, policies='[orders]\nmax_value = "60000 HKD"\n') as scene:
+        assert not is_passed(await scene.place(price=700))
+        scene.clock.advance(s=60)
+        since = scene.clock.wall().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        await scene.placed()
+        wide = '[orders]\nmax_value = "100000 HKD"\n[budgets]\ndaily_value = "80000 HKD"\n'
+        found = await past(scene, wide, since=since)
+
+    assert (found.decisions, found.differences) == (1, [])
+
+
 async def test_what_is_not_on_record_is_not_guessed(tmp_path: Path) -> None:
     """A collar needs a price that no rule of the day asked for: such orders are counted apart."""
     bare = '[orders]\nmax_value = "60000 HKD"\n'
@@ -169,6 +183,21 @@ async def test_what_is_not_on_record_is_not_guessed(tmp_path: Path) -> None:
 
     assert dict(found.left_out) == {"needs what is not on record": 1}
     assert (found.newly_refused, found.newly_allowed) == (0, 0)
+
+
+async def test_an_order_that_nobody_can_judge_is_on_the_other_counters(tmp_path: Path) -> None:
+    """It went out, whatever a collar would have said of it: a budget that it used up refuses what comes after it."""
+    bare = '[orders]\nmax_value = "60000 HKD"\n'
+    async with stage(tmp_path, *PEOPLE, policies=bare) as scene:
+        for price in (200, 201, 202):
+            await scene.placed(price=price)
+        more = 'price_collar_percent = { stock = 10 }\n[budgets]\ndaily_value = "50000 HKD"\n'
+        found = await past(scene, bare + more)
+
+    assert found.left_out == {"needs what is not on record": 2}
+    assert [(one.kind, one.rule, one.certain) for one in found.differences] == [
+        ("newly_refused", "budgets.daily_value", True)
+    ]
 
 
 async def test_an_order_that_came_back_and_cancels_of_all_are_reproduced(tmp_path: Path) -> None:
@@ -196,6 +225,16 @@ async def test_a_change_of_an_order_that_would_not_exist_is_no_difference(tmp_pa
         found = await past(scene, DESK.replace("60000 HKD", "41000 HKD"))
 
     assert (found.newly_refused, found.left_out["hangs on another difference"]) == (1, 2)
+
+
+async def test_a_change_that_the_trading_state_refused_stays_refused(tmp_path: Path) -> None:
+    """No policies would have let it through: what is said beside them is taken as it was."""
+    async with stage(tmp_path, *PEOPLE, policies=DESK) as scene:
+        name = await scene.placed()
+        await scene.set_state("cancel_only")
+        assert code_of(await scene.modify(name, price=201)) == (423, "halted")
+        found = await past(scene, DESK.replace("900000 HKD", "990000 HKD"))
+    assert (found.decisions, found.newly_allowed, found.differences) == (2, 0, [])
 
 
 async def test_requests_that_no_rule_was_asked_about_are_counted(tmp_path: Path) -> None:
