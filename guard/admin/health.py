@@ -13,10 +13,14 @@ KEYS_TOLD: Final = 5
 
 def degraded(desk: Desk) -> tuple[str, ...]:
     """What is wrong in words, while the guard goes on; being un-ready would cut off cancels."""
-    doubts = len(unknowns(desk.state))
+    doubts, hangs_s = len(unknowns(desk.state)), desk.journal.hangs_s
     stopped = sorted(key for rule in desk.state.trading.values() if rule.by == BREAKER for key in rule.keys)
     rows = (
         (desk.journal.failed is not None, f"journal: {desk.journal.failed}; new orders are refused until a restart"),
+        (
+            hangs_s > 0,
+            f"journal: its disk has not answered for {hangs_s:.0f} s; new orders are refused until it does",
+        ),
         (desk.journal.space == "low", "journal: its disk is filling up; make room before new orders are refused"),
         (desk.journal.space == "stop", "journal: its disk is almost full; new orders are refused until there is room"),
         (

@@ -44,6 +44,7 @@ SYNC_LAG_S: Final = 0.05  # how long a lazy record may be written and not synced
 SIGN_LAG_S: Final = 0.75  # how long a record may be without a checkpoint; the contract promises a second
 LOOK_S: Final = 1.0  # how often the free space is looked at
 CLOSE_TIMEOUT_S: Final = 10.0
+HANG_S: Final = 10.0  # what takes the disk longer keeps orders so long that they are not sent any more
 FINDS_MAX: Final = 2  # decisions looked up at the same time, so that threads stay free for everything else
 _ROOM_BYTES: Final = 128 * 1024  # what `has_room` counts for a record: an order's body at most 64 KiB, quoted, and more
 
@@ -196,6 +197,12 @@ class Journal:
         return self._backlog.failed
 
     @property
+    def hangs_s(self) -> float:
+        """For how long its disk has not answered; 0 unless that is long, and once it has failed."""
+        busy_s = self._committer.busy_s
+        return busy_s if busy_s > HANG_S and self._backlog.failed is None else 0.0
+
+    @property
     def last_seq(self) -> int:
         """The seq of the last record appended; 0 before the first."""
         return self._end.seq
@@ -244,8 +251,10 @@ class Journal:
         return self._space.level
 
     def has_room(self, records: int) -> bool:
-        """Whether so many records can be appended now with a quarter of the queue left free."""
+        """Whether so many records can be appended now with a quarter of the queue left free, on a disk that answers."""
         backlog, calm = self._backlog, self._calm_bounds
+        if self.hangs_s:
+            return False
         if backlog.failed is not None or backlog.is_closing or backlog.records + records > calm.records:
             return False
         return backlog.bytes_ + records * _ROOM_BYTES <= calm.bytes_

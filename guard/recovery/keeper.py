@@ -34,6 +34,7 @@ _ROOM_RECORDS: Final = 16
 _SPACE: Final = {
     "low": "the disk of the record is filling up; make room before new orders are refused",
     "stop": "the disk of the record is almost full; new orders are refused until there is room",
+    "hangs": "the disk of the record does not answer; new orders are refused until it does",
 }
 
 _log = structlog.get_logger("guard.recovery.keeper")
@@ -98,8 +99,11 @@ class Keeper:
             await self._prune()
 
     def tell_space(self) -> None:
-        """Logs once that room becomes scarce, scarcer, or enough again. No part of a round, which may take an hour."""
-        space, before = self._journal.space, self._space
+        """Logs once that room becomes scarce, scarcer, or enough again; likewise that the disk does not answer.
+
+        No part of a round, which may take an hour.
+        """
+        space, before = "hangs" if self._journal.hangs_s else self._journal.space, self._space
         if space == before:
             return
         self._space = space

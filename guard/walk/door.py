@@ -268,4 +268,7 @@ def _unwritten(journal: Journal) -> Reason:
         return Reason(
             Code.JOURNAL_UNAVAILABLE, "the disk of the record is almost full and needs room; cancels still pass"
         )
+    if journal.hangs_s:
+        message = f"the disk of the record has not answered for {journal.hangs_s:.0f} s; cancels still pass"
+        return Reason(Code.JOURNAL_UNAVAILABLE, message)
     return Reason(Code.OVERLOADED, "too many decisions wait for the disk; try again")

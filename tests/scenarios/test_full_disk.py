@@ -1,15 +1,17 @@
 """A disk that fills up or breaks: nothing is sent that is not on record, and nothing that was sent is forgotten."""
 
+import asyncio
 import errno
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import structlog
 
 from guard.errors import JournalFault
 from guard.simulator.faults import Ids
-from tests.support.disk import NO_SPACE, FaultyDisk
+from tests.support.disk import NO_SPACE, FaultyDisk, HeldDisk
 from tests.support.guards import lines, operate, record, said
 from tests.support.journal import once_durable
 from tests.support.stage import ACCOUNTS, DAILY, ORDER, Stage, again, code_of, decision_of, is_passed, stage
@@ -164,3 +166,31 @@ async def test_a_persons_word_that_is_not_on_the_disk_frees_nothing_that_can_be_
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert scene.held() == held
         assert (given_up in scene.guard.desk.state.holders) == bool(held)
+
+
+async def test_a_disk_that_does_not_answer_takes_no_new_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its callers are told so at once, and an operator too; cancels pass, and what waited goes on once it answers."""
+    disk = HeldDisk(most_s=60)
+    disk.let.set()
+    async with stage(tmp_path, disk=disk) as scene:
+        resting = await scene.placed()
+        disk.let.clear()
+        disk.is_syncing.clear()
+        held = asyncio.ensure_future(scene.place(remark="held"))
+        while not disk.is_syncing.is_set():  # noqa: ASYNC110 - a thread sets it
+            await asyncio.sleep(0.001)
+        assert scene.guard.journal.hangs_s == 0
+        monkeypatch.setattr("guard.journal.writer.HANG_S", 0.0)
+        refused = await scene.place(remark="new")
+        assert code_of(refused) == (503, "journal_unavailable")
+        assert said(refused)["guard"]["retryable"] is True
+        assert is_passed(await scene.cancel(resting))
+        told = (await operate(scene.guard, "/readyz"))[1]
+        assert [word for word in told["reasons"] if "its disk has not answered for" in word]
+        with structlog.testing.capture_logs() as logs:
+            scene.guard.keeper.tell_space()
+        assert [line["event"] for line in logs] == ["disk_hangs"]
+        monkeypatch.undo()
+        disk.let.set()
+        assert is_passed(await held)
+        assert is_passed(await scene.place(remark="new"))

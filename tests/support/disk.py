@@ -129,17 +129,21 @@ class FaultyDisk(Disk):
 
 
 class HeldDisk(FaultyDisk):
-    """A disk that syncs only while `let` is set; `is_syncing` is set while the writer stands in front of it."""
+    """A disk that syncs only while `let` is set; `is_syncing` is set while the writer stands in front of it.
 
-    def __init__(self) -> None:
+    `most_s`: how long it waits at most for that, lest a test that fails never ends.
+    """
+
+    def __init__(self, *, most_s: float = 5) -> None:
         super().__init__()
+        self._most_s = most_s
         self.let = threading.Event()
         self.is_syncing = threading.Event()
 
     def fdatasync(self, fd: int) -> None:
         """Waits to be let through."""
         self.is_syncing.set()
-        self.let.wait(5)
+        self.let.wait(self._most_s)
         super().fdatasync(fd)
 
 
