@@ -155,7 +155,8 @@ class Recounting:
                 f"what reads it back ended with {code}"
             ]
             _log.error("recount_failed", why="\n".join(said)[-500:])
-            raise JournalFault(said[-1][:300])
+            kind, _, sentence = said[-1].partition(": ")  # of a traceback's last line
+            raise JournalFault((said[-1] if " " in kind else sentence or kind)[:300])
         return out
 
     @asynccontextmanager

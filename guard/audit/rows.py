@@ -173,7 +173,8 @@ def _clock(members: Members) -> str:
 
 
 def _gap(members: Members) -> str:
-    return f"{_text(members, 'cancels')} cancels passed while the record could not be written: {_said(members)}"
+    many = _text(members, "cancels")
+    return f"{many} cancel{'' if many == '1' else 's'} passed while the record could not be written: {_said(members)}"
 
 
 def _count(members: Members) -> str:

@@ -15,13 +15,12 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
-from guard.codes import Code
 from guard.errors import JournalFault
 from guard.server import AT_ONCE_MAX
-from guard.terms import Answer, Effect, Failure, Outbound, refuse
+from guard.terms import Answer, Effect, Failure, Outbound
 from guard.walk.broker import bucket_of
 from guard.walk.closing import Closing, Verdicts, close_together, verdict
-from guard.walk.door import RISKY
+from guard.walk.door import RISKY, unrecorded
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending, interrupted, last_look
 from guard.walk.together import raise_fault
@@ -103,7 +102,7 @@ class Carrier:
     def _on_record(self, closing: Closing, fault: JournalFault | None) -> None:
         try:
             if fault is not None:
-                closing.keep_back(refuse(Code.JOURNAL_UNAVAILABLE, str(fault)))
+                closing.keep_back(unrecorded(self._recorder.desk.journal, fault))
                 self._end(closing)
                 return
             wait_us = self._gap_us(closing.sending)

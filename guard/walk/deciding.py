@@ -11,13 +11,12 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from guard.codes import Code
 from guard.errors import JournalFault
 from guard.limits import settle
-from guard.terms import CancelAll, Intent, Needs, Outcome, Reply, Verdict, refuse
+from guard.terms import CancelAll, Intent, Needs, Outcome, Reply, Verdict
 from guard.walk.cancelling import close_split
 from guard.walk.decisionrecord import NOT_JUDGED
-from guard.walk.door import RISKY
+from guard.walk.door import RISKY, unrecorded
 from guard.walk.floods import is_never_summed
 from guard.walk.hooks import Hooks
 from guard.walk.judging import ask_rules
@@ -189,7 +188,7 @@ class Deciding:
         except JournalFault as fault:
             if visit.effect in RISKY:
                 settle(desk.state, visit.id, _UNSENT, t_us=visit.t_us)
-                refusal = refuse(Code.JOURNAL_UNAVAILABLE, str(fault))
+                refusal = unrecorded(desk.journal, fault)
                 return refused(self.recorder, visit, refusal, situation=situation)
             self.recorder.gap(visit, fault)
         except Exception:

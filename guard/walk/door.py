@@ -21,6 +21,7 @@ from guard.access import (
     unauthenticated,
 )
 from guard.codes import Code
+from guard.errors import JournalFault
 from guard.intent import UNNAMED
 from guard.journal import Journal
 from guard.limits import BREAKER, TradingRule, trading_rule
@@ -36,6 +37,7 @@ from guard.terms import (
     Reason,
     Refusal,
     in_order,
+    refuse,
 )
 from guard.upstream.circuit import Circuit
 from guard.walk.desk import Desk
@@ -257,6 +259,12 @@ def _readiness(desk: Desk, wall: datetime) -> list[Reason]:
         message = "trading is off: set [trading] enabled = true, or start with --enable-trading"
         reasons.append(Reason(Code.TRADING_DISABLED, message, rule="trading.enabled"))
     return reasons
+
+
+def unrecorded(journal: Journal, fault: JournalFault) -> Refusal:
+    """The refusal of what is not done, since it cannot be recorded; a journal that has failed takes nothing more."""
+    until_restart = {} if journal.failed is None else {"limit": "0", "unit": "records"}
+    return refuse(Code.JOURNAL_UNAVAILABLE, f"nothing was sent: {fault}", **until_restart)
 
 
 def _unwritten(journal: Journal) -> Reason:

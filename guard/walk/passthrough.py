@@ -26,7 +26,7 @@ from guard.terms import (
 )
 from guard.walk.decisionrecord import Judged
 from guard.walk.desk import Desk
-from guard.walk.door import late_objection
+from guard.walk.door import late_objection, unrecorded
 from guard.walk.hooks import Hooks
 from guard.walk.prepare import at_once, prepare
 from guard.walk.recorder import Recorder
@@ -172,7 +172,7 @@ def _admit(recorder: Recorder, visit: Visit, situation: Situation, *, hooks: Hoo
         recorder.allowed(visit, situation, judged)
     except JournalFault as fault:
         if visit.effect is not _READ:  # what changes something is not done unrecorded
-            return refused(recorder, visit, refuse(Code.JOURNAL_UNAVAILABLE, str(fault)))
+            return refused(recorder, visit, unrecorded(desk.journal, fault))
     if visit.principal is not None:
         desk.subscriptions.seen(visit.principal.name, now_us=visit.t_us)
     post(desk.traffic, judged.claims, t_us=visit.t_us)

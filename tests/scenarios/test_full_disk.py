@@ -53,6 +53,8 @@ async def test_a_sync_that_fails_sends_nothing(tmp_path: Path, happened: bool) -
         (disk.anyway if happened else disk.fails)["fdatasync"] = BAD
         reply = await scene.place(key="k")
         assert code_of(reply) == (503, "journal_unavailable")
+        assert said(reply)["error"].startswith("nothing was sent: the record may not be on the disk")
+        assert said(reply)["guard"]["retryable"] is False  # until a restart
         assert scene.reached() == []
         assert scene.held() == 0
         disk.fails.clear()

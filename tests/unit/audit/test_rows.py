@@ -90,6 +90,7 @@ def test_an_outcome_is_not_taken_for_a_status_of_http() -> None:
         ("access", {"count": 1}, "|1 time"),
         ("denied", {"count": 900, "source": "192.0.2.1"}, "|900 times from 192.0.2.1"),
         ("clock", {"step_us": -1_500_000}, "|the wall clock stepped by -1.5 s"),
+        ("gap", {"cancels": 1, "reason": "disk"}, "|1 cancel passed while the record could not be written: disk"),
         ("gap", {"cancels": 3, "reason": "disk"}, "|3 cancels passed while the record could not be written: disk"),
         ("prune", {"first_seq": 90}, "|old segments deleted; the record begins at 90"),
         ("vkey", {"vkey": "g+1+A"}, "|signs checkpoints from now on: g+1+A"),
