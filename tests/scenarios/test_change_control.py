@@ -1,16 +1,18 @@
 """Change control: who may make policies looser, for how long, and what a restart makes of it."""
 
 import asyncio
+import fcntl
+import os
 from collections.abc import Mapping
 from datetime import timedelta, timezone
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pytest
 
 from guard.admin.change import Who
 from tests.support.clock import ManualClock
-from tests.support.disk import FaultyDisk
+from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.guards import operate, record, write_keys
 from tests.support.stage import Stage, again, code_of, is_passed, stage
 
@@ -401,17 +403,35 @@ async def test_what_cannot_be_recorded_neither_waits_nor_applies(tmp_path: Path)
         assert (await policies.reload(Who("anna", "again"))).result == "unrecorded"
 
 
-async def test_an_approval_that_the_disk_had_no_room_for_is_none_after_a_restart(tmp_path: Path) -> None:
+class NoRoom(FaultyDisk):
+    """No room for what is appended to the record, or for what is put beside it, from then on."""
+
+    full: Literal["record", "beside"] | None = None
+
+    def write(self, fd: int, data: memoryview) -> int:
+        """Writes, where there is room for it."""
+        is_record = bool(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_APPEND)
+        if self.full == ("record" if is_record else "beside"):
+            raise NO_SPACE
+        return super().write(fd, data)
+
+
+@pytest.mark.parametrize(
+    ("full", "code"), [("record", (503, "journal_unavailable")), ("beside", (403, "max_order_value"))]
+)
+async def test_an_approval_that_the_disk_had_no_room_for_is_none_after_a_restart(
+    tmp_path: Path, full: Literal["record", "beside"], code: tuple[int, str]
+) -> None:
     """It is told as not on record; no order goes by it, and the next start waits for a second person again."""
-    disk = FaultyDisk()
+    disk = NoRoom()
     async with stage(tmp_path, *PEOPLE, policies=BASE, toml=TWO, disk=disk) as scene:
         before = scene.guard.desk.config.policy_sha256
         scene.write_policy(LOOSE)
         asked = await reload(scene, reason="larger lots")
-        disk.write_bytes_left = 0
+        disk.full = full
         status, told = await approve(scene, asked["sha256"])
         assert (status, told["result"]) == (503, "unrecorded")
-        assert code_of(await scene.place(qty=200)) == (503, "journal_unavailable")
+        assert code_of(await scene.place(qty=200)) == code
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         assert scene.guard.desk.config.policy_sha256 == before
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")

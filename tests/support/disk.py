@@ -189,6 +189,22 @@ class PagedDisk(FaultyDisk):
         super().fsync(fd)
         self._take(fd, dirty)
 
+    def ftruncate(self, fd: int, size: int) -> None:
+        """Cuts; the page that it cuts through is dirty then."""
+        super().ftruncate(fd, size)
+        self._soil(fd, size, 1)
+
+    def rename(self, path: Path, target: Path) -> None:
+        """Renames, at once on the medium too; what was not synced is nothing there, under either name."""
+        self._before("rename")
+        Disk.rename(self, path, target)
+        self._medium[target], self._dirty[target] = self._medium.pop(path, bytearray()), self._dirty.pop(path, set())
+        self._after("rename")
+
+    def has(self, path: Path) -> None:
+        """What is in the file is on the medium."""
+        self._medium[path] = bytearray(path.read_bytes())
+
     def cut_power(self, path: Path) -> None:
         """The file is what is on the medium of it."""
         path.write_bytes(self._medium[path])
@@ -201,6 +217,7 @@ class PagedDisk(FaultyDisk):
             return
         cache, medium = self._names[fd].read_bytes(), self._medium[self._names[fd]]
         medium.extend(bytes(max(0, len(cache) - len(medium))))
+        del medium[len(cache) :]
         for page in dirty:
             place = slice(page * PAGE, (page + 1) * PAGE)
             medium[place] = cache[place]
