@@ -11,7 +11,19 @@ way for an order like one before. `canonical` is the way out, with `plain` for t
 """
 
 from guard.intent.canonical import changed, digest, encode, kept
+from guard.intent.changes import ORDER_ID_EX
 from guard.intent.header import UNNAMED
 from guard.intent.parse import listed_order, order_after, order_of, parse
 
-__all__ = ["UNNAMED", "changed", "digest", "encode", "kept", "listed_order", "order_after", "order_of", "parse"]
+__all__ = [
+    "ORDER_ID_EX",
+    "UNNAMED",
+    "changed",
+    "digest",
+    "encode",
+    "kept",
+    "listed_order",
+    "order_after",
+    "order_of",
+    "parse",
+]

@@ -15,7 +15,7 @@ from guard.intent.orders import adjustment, packet_id, price_at, quantity, trail
 from guard.terms import CancelAll, CancelOrder, Header, ModifyOrder, Op, Reconfirm, Refusal
 
 OPS: Final = choices({op.name: op for op in Op})
-_ORDER_ID_EX: Final = re.compile(r"[!#-\[\]-~]{1,64}", re.ASCII)  # printable, without space, quote and backslash
+ORDER_ID_EX: Final = re.compile(r"[!#-\[\]-~]{1,64}", re.ASCII)  # printable, without space, quote and backslash
 _REASON_END: Final = 2**31
 
 
@@ -118,6 +118,6 @@ def _order_ids(fields: Fields) -> tuple[str | None, str | None]:
     order_id, order_id_ex = fields.identifier("order_id"), fields.text("order_id_ex")
     if order_id_ex in {"", "0"}:
         order_id_ex = None
-    if order_id_ex is not None and not _ORDER_ID_EX.fullmatch(order_id_ex):
+    if order_id_ex is not None and not ORDER_ID_EX.fullmatch(order_id_ex):
         fields.note(Code.BAD_VALUE, "order_id_ex is at most 64 printable characters")
     return str(order_id) if order_id else None, order_id_ex

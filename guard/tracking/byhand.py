@@ -9,7 +9,7 @@ import structlog
 from msgspec import Struct
 
 from guard.errors import JournalFault
-from guard.intent import order_of
+from guard.intent import ORDER_ID_EX, order_of
 from guard.journal import Reconciled, reason_given
 from guard.limits import NOBODY, Holder, State, find_order, holder_of
 from guard.terms import Principal, Verdict
@@ -73,8 +73,10 @@ def _errors(recorder: Recorder, decision: str, body: SettleBody) -> tuple[str, .
     if not body.reason.strip():
         errors.append("reason: say why, for the record")
     name = body.order_id_ex
-    if name is not None and (name in {"", "0"} or len(name) > 64 or not name.isascii() or not name.isprintable()):  # noqa: PLR2004 - as the intent's
-        errors.append("order_id_ex: at most 64 printable characters, and not the 0 that the daemon writes for none")
+    if name is not None and (name == "0" or not ORDER_ID_EX.fullmatch(name)):
+        errors.append(
+            "order_id_ex: at most 64 printable characters, no blank, and not the 0 that the daemon writes for none"
+        )
     if name is not None and body.verdict != "accepted":
         errors.append("order_id_ex: only an accepted order has one")
     why = None if name is None else _is_anothers(recorder.desk.state, decision, name)

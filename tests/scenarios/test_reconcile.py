@@ -483,7 +483,7 @@ async def test_a_person_settles_what_the_lists_cannot(tmp_path: Path) -> None:
         word = {"verdict": "refused", "reason": "the broker says so on the phone"}
         assert (await operate(scene.guard, path, word | {"reason": " "}))[0] == 422
         assert (await operate(scene.guard, path, word | {"order_id_ex": "1"}))[0] == 422
-        for name in ("", "x" * 65, "FH\u00e9", "FH\n"):
+        for name in ("", " ", "FH1 ", "F H", 'F"H', "x" * 65, "FH\u00e9", "FH\n"):
             odd = {"verdict": "accepted", "order_id_ex": name}
             assert (await operate(scene.guard, path, word | odd))[0] == 422
         assert (await operate(scene.guard, path, word | {"verdict": "maybe"}))[0] == 400
