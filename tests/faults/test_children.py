@@ -94,7 +94,7 @@ def is_beside(pid: int) -> bool:
 
 def is_there(pid: int) -> bool:
     """It has not ended."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
 
