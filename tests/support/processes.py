@@ -42,12 +42,20 @@ def external(program: str) -> str:
 
 
 def free_port() -> int:
-    """A TCP port that nobody has at this moment, and that the system gives nobody who asks for any."""
+    """A TCP port that nobody has at this moment, and that neither the system nor another test gives anybody else.
+
+    Tests run beside each other, and a port is bound only once the program that is told of it has started: a name in the
+    kernel, which goes with this process, keeps it until then.
+    """
     while True:
         port = _PORTS_FROM + secrets.randbelow(_PORTS)
+        claim = socket.socket(socket.AF_UNIX)
         with socket.socket() as probe, contextlib.suppress(OSError):
+            claim.bind(f"\0guard-test-port-{port}")
             probe.bind(("127.0.0.1", port))
+            claim.detach()
             return port
+        claim.close()
 
 
 def until(what: str, look: Callable[[], _T | None], *, wait_s: float = WAIT_S) -> _T:
