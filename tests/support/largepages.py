@@ -11,7 +11,7 @@ _COLLAPSE: Final = 25  # MADV_COLLAPSE
 _PROBE_BYTES: Final = 16 * 2**20
 
 
-def _are_had() -> bool:
+def are_had() -> bool:
     """Asked for and given: a kernel before 6.1 knows no such request, one whose memory is in small pieces has none."""
     if not _WANTED.exists() or "[never]" in _WANTED.read_text():
         return False
@@ -24,7 +24,7 @@ def _are_had() -> bool:
     return True
 
 
-LARGE_PAGES: Final = pytest.mark.skipif(not _are_had(), reason="no large pages here")
+LARGE_PAGES: Final = pytest.mark.skipif(not are_had(), reason="no large pages here")
 
 
 def large_kb(pid: int | str) -> int:

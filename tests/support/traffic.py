@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -124,7 +125,7 @@ async def play(script: Script, *, seconds: float) -> None:
 @asynccontextmanager
 async def guarded(folder: Path) -> AsyncIterator[Script]:
     """A guard, and a socket that stays open, before a simulated daemon."""
-    soon = SystemClock().wall().replace(microsecond=0, year=SystemClock().wall().year + 1).isoformat()
+    soon = (SystemClock().wall().replace(microsecond=0) + timedelta(days=365)).isoformat()
     keys = (
         record("bot", max_orders_per_minute=30),
         record("agent-1", expires_at=soon),
