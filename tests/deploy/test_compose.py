@@ -37,7 +37,7 @@ def _compose() -> list[str]:
 def test_compose_reads_the_file() -> None:
     """`docker compose config` finds nothing to say, and names every service."""
     command = [*_compose(), "-f", str(FILE), "config", "--services"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - ours
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - ours
 
     assert done.returncode == 0, done.stderr
     assert set(done.stdout.split()) == set(SERVICES)
@@ -83,7 +83,7 @@ def test_prometheus_and_grafana_find_what_is_mounted() -> None:
     """The configuration is read by promtool; rules, key, dashboard and data source lie where their readers look."""
     config = HERE / "compose" / "prometheus.yaml"
     command = [external("promtool"), "check", "config", "--syntax-only", str(config)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)  # noqa: S603 - promtool
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - promtool
     assert done.returncode == 0, done.stdout + done.stderr
 
     (job,) = yaml.safe_load(config.read_text())["scrape_configs"]

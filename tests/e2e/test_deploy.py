@@ -41,7 +41,7 @@ def test_systemd_accepts_the_unit_and_finds_it_tight(tmp_path: Path) -> None:
 
     def said(*words: str) -> str:
         done = subprocess.run(  # noqa: S603 - a program of the machine on our own file
-            [analyze, *words, str(unit)], capture_output=True, text=True, timeout=30, check=False
+            [analyze, *words, str(unit)], capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode == 0, done
         return done.stdout + done.stderr
@@ -66,7 +66,7 @@ def test_the_sockets_are_those_that_the_guard_takes(tmp_path: Path) -> None:
         assert f"ListenStream=127.0.0.1:{port}\n" in text
         assert listener in NAMES
     done = subprocess.run(  # noqa: S603 - a program of the machine on our own files
-        [analyze, "verify", "--man=no", *map(str, units)], capture_output=True, text=True, timeout=30, check=False
+        [analyze, "verify", "--man=no", *map(str, units)], capture_output=True, text=True, timeout=60, check=False
     )
 
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

@@ -213,7 +213,7 @@ def test_a_slowloris_is_ended_however_it_trickles(loop: Loop, begun: bytes) -> N
         for _, writer in slow:
             writer.transport.abort()
 
-    run(loop, scenario, bounds=EdgeBounds(header_timeout_s=0.3, body_timeout_s=0.3))
+    run(loop, scenario, bounds=EdgeBounds(header_timeout_s=1.0, body_timeout_s=1.0))
 
 
 class Loud(Echo):

@@ -101,7 +101,7 @@ async def test_promtool_finds_nothing_to_say(tmp_path: Path) -> None:
 
     command = [promtool, "check", "metrics"]
     done = await asyncio.to_thread(
-        subprocess.run, command, input=exposition.encode(), capture_output=True, timeout=20, check=False
+        subprocess.run, command, input=exposition.encode(), capture_output=True, timeout=60, check=False
     )
 
     assert (done.returncode, done.stderr.decode(), done.stdout.decode()) == (0, "", "")
@@ -210,25 +210,24 @@ async def test_the_daemons_answers_are_timed_and_its_connections_counted(tmp_pat
 
 async def test_connections_that_were_cut_are_counted_by_why(tmp_path: Path) -> None:
     """One that a full house turned away, one that made room, one whose request did not arrive; none of them before."""
-    bounds = "connections_max = 1\nrequest_timeout_s = 0.2\n"
+    bounds = "connections_max = 1\nrequest_timeout_s = 2.0\n"
     toml = f'[listen]\ndata = "127.0.0.1:0"\nops = "127.0.0.1:0"\n[bounds]\n{bounds}'
     async with running(lay_out(tmp_path, toml=toml)) as guard:
         assert guard._listener is not None
         counts, place = guard._listener.counts, ("127.0.0.1", guard.ports[0])
         before = _values(await _scrape(guard))
-        _, half = await asyncio.open_connection(*place)
-        half.write(b"GET /api/ping HTTP/1.1\r\n")
-        await until(lambda: counts.timed_out == 1 and counts.open == 0)
-        writers = [half, *[(await asyncio.open_connection(*place))[1] for _ in range(2)]]
-        await until(lambda: counts.evicted == 1)
-        after = _values(await _scrape(guard))
+        writers = [(await asyncio.open_connection(*place))[1] for _ in range(2)]
+        writers[1].write(b"GET /api/ping HTTP/1.1\r\n")
+        await until(lambda: counts.evicted == 1 and counts.timed_out == 1)
         for writer in writers:
             writer.close()
+        await until(lambda: counts.open == 0)
+        after = _values(await _scrape(guard))
 
     cut = 'guard_connections_cut_total{{reason="{}"}}'
     assert {why: before[cut.format(why)] for why in counts.cut} == dict.fromkeys(counts.cut, 0)
     assert {why: after[cut.format(why)] for why in counts.cut} == counts.cut
-    assert (after["guard_connections_total"], after["guard_connections_open"]) == (3, 1)
+    assert (after["guard_connections_total"], after["guard_connections_open"]) == (2, 0)
 
 
 def _values(exposition: str) -> dict[str, float]:

@@ -55,7 +55,7 @@ ROUTES = (
 CHANGES = tuple(route for route in ROUTES if route[1].startswith("/admin"))
 SCOPES = {"state": "guard:operate", "settle": "guard:operate", "checkpoint": "audit:read"}  # of all others guard:policy
 BODIED = ("approve", "state", "settle")  # an empty body lacks what these have to be told
-WAIT_S = 10
+WAIT_S = 60
 
 
 class Seen(Struct, frozen=True):

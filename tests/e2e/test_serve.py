@@ -19,7 +19,7 @@ from guard.simulator import Simulator
 from guard.simulator.faults import Delay
 from tests.support.daemon import running_simulator
 from tests.support.guards import key, lay_out, lines, made, of_type, order, record
-from tests.support.processes import Process, ask, free_port, run, run_here, until
+from tests.support.processes import WAIT_S, Process, ask, free_port, run, run_here, until
 
 KEYED = {"GUARD_DAEMON_KEY": "fc_test"}
 NO_DAEMON = "http://127.0.0.1:1"
@@ -466,9 +466,10 @@ async def test_sigterm_under_load_leaves_no_order_without_an_outcome(tmp_path: P
 
 
 async def test_a_second_signal_shortens_the_end(tmp_path: Path) -> None:
-    """An order whose answer does not come would hold the end up for 15 s: told again, the guard cuts it off."""
-    config, simulator = lay_out(tmp_path), Simulator()
-    simulator.faults.add(Delay(9.0), path="/api/order")
+    """An order whose answer does not come would hold the end up for an hour: told again, the guard cuts it off."""
+    patient = "[trading]\nenabled = true\n[bounds]\ndrain_timeout_s = 3600\n[daemon]\norder_timeout_s = 3600\n"
+    config, simulator = lay_out(tmp_path, toml=patient), Simulator()
+    simulator.faults.add(Delay(3600), path="/api/order")
     async with before(simulator, tmp_path) as guard:
         sending = asyncio.ensure_future(asyncio.to_thread(_pour, guard))
         await _reached(simulator, "/api/order")
@@ -483,7 +484,7 @@ async def test_a_second_signal_shortens_the_end(tmp_path: Path) -> None:
 
 
 async def _reached(simulator: Simulator, path: str, count: int = 1) -> None:
-    end_s = time.monotonic() + 10
+    end_s = time.monotonic() + WAIT_S
     while len([seen for seen in simulator.requests if seen.path == path]) < count:
         assert time.monotonic() < end_s, "nothing arrived"
         await asyncio.sleep(0.005)

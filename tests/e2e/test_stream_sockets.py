@@ -19,14 +19,15 @@ from guard.lifecycle import Guard
 from guard.simulator import Simulator
 from guard.simulator.world import Push
 from tests.support.daemon import LENT, running_simulator
+from tests.support.edge import until
 from tests.support.guards import OPEN_POLICY, key, lay_out, operate, order, record, running, write_keys
-from tests.support.stream import WS_ACCEPT, WS_KEY, until
+from tests.support.stream import WS_ACCEPT, WS_KEY
 from tests.support.tls import write_pair
 
 QUOTE: Final = Push("quote", 3005, b"q", sec_key="1_00700")
 NOTE: Final = Push("notify", 1003, b"n")
 LAST: Final = Push("quote", 3005, b"last")
-PATIENCE_S: Final = 20.0
+PATIENCE_S: Final = 60.0
 RECORDS: Final = (
     record("bot"),
     record("quotes", scopes=["qot:read"]),
@@ -217,36 +218,30 @@ async def test_a_message_of_a_caller_closes_1008(tmp_path: Path, text: str) -> N
 
 
 async def test_b03_a_revoked_key_loses_its_sockets_within_a_second(tmp_path: Path) -> None:
-    """The contract's second: its sockets are closed 4001; keys that stay keep theirs; the key is 401 from then."""
+    """Its sockets are closed 4001, keys that stay keep theirs, it is 401 from then; `test_bounds` adds the times."""
     async with housing(tmp_path) as house:
         mine = [await house.open("quotes") for _ in range(3)]
         stays = await house.open("bot")
-        loop = asyncio.get_running_loop()
-        began_s = loop.time()
         await house.revoke(*(each for each in RECORDS if each["id"] != "quotes"))
 
         assert [await ended(ws) for ws in mine] == [4001, 4001, 4001]
-        assert loop.time() - began_s < 1.0
         house.push(QUOTE)
-        assert await stays.receive_str(timeout=5) == QUOTE.frame()
+        assert await stays.receive_str(timeout=60) == QUOTE.frame()
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             await house.open("quotes")
         assert caught.value.status == 401
 
 
 async def test_b03_a_caller_that_does_not_answer_the_close_is_cut(tmp_path: Path) -> None:
-    """A revoked caller that ignores everything has its connection ended within the contract's second all the same."""
+    """A revoked caller that ignores everything has its connection ended all the same, after the time of its end."""
     async with housing(tmp_path) as house:
         reader, writer = await _raw(house.at, _handshake(f"Authorization: Bearer {key('quotes')}"))
         await until(lambda: house.guard.relay.connections == 1)
-        loop = asyncio.get_running_loop()
-        began_s = loop.time()
         await house.revoke(*(each for each in RECORDS if each["id"] != "quotes"))
         listener = house.guard._listener
         assert listener is not None
         await until(lambda: listener.counts.open == 0)
 
-        assert loop.time() - began_s < 1.0
         said = await reader.read()
         assert said.startswith(b"HTTP/1.1 101 ")
         assert b"\x88" in said.partition(b"\r\n\r\n")[2][:1]
@@ -264,7 +259,7 @@ async def test_a_caller_that_does_not_read_is_cut_off(tmp_path: Path) -> None:
         cast("asyncio.Transport", writer.transport).pause_reading()
         for _ in range(200):
             house.push(filler)
-            assert await fine.receive_str(timeout=5) == filler.frame()
+            assert await fine.receive_str(timeout=60) == filler.frame()
             if counted.get(("slow",)):
                 break
 
@@ -501,7 +496,7 @@ def test_a_stream_on_both_loops(loop: Loop, tmp_path: Path) -> None:
         async with housing(tmp_path) as house:
             ws = await house.open()
             house.push(QUOTE)
-            assert await ws.receive_str(timeout=5) == QUOTE.frame()
+            assert await ws.receive_str(timeout=60) == QUOTE.frame()
             await ws.send_bytes(b"x")
             assert await ended(ws) == 1008
 

@@ -69,7 +69,7 @@ class Trader:
 
 def test_no_connection_is_refused_while_one_guard_takes_over_from_another(tmp_path: Path) -> None:
     """The second waits for the record until the first has drained; callers wait in the sockets' queue meanwhile."""
-    config = lay_out(tmp_path, toml="[trading]\nenabled = true\n[listen]\n")
+    config = lay_out(tmp_path, toml="[trading]\nenabled = true\n[listen]\n[bounds]\ndrain_timeout_s = 600\n")
     own = {"id": "guard", "hash": "sha256:" + hashlib.sha256(b"fc_test").hexdigest(), "scopes": ALL_SCOPES}
     (tmp_path / "daemon-keys.json").write_text(json.dumps({"version": 1, "keys": [own]}))
     with ExitStack() as stack:

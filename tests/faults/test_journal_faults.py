@@ -78,7 +78,7 @@ async def test_no_waiter_is_told_durable_wrongly_and_the_journal_stays_closed(tm
     FAULTS[fault](disk, tmp_path / "state")
     seqs = [journal.append("decision", decision(f"01B{n}")) for n in range(3)]
 
-    told = await asyncio.wait_for(asyncio.gather(*map(journal.durable, seqs), return_exceptions=True), 5)
+    told = await asyncio.wait_for(asyncio.gather(*map(journal.durable, seqs), return_exceptions=True), 60)
 
     assert [type(answer) for answer in told] == [JournalFault] * 3
     assert journal.failed
@@ -103,7 +103,7 @@ async def test_what_survives_a_fault_is_a_chain_and_the_restart_goes_on(tmp_path
     journal, disk, seq = await _begun(state)
     FAULTS[fault](disk, state)
     seqs = [journal.append("decision", decision(f"01B{n}")) for n in range(3)]
-    await asyncio.wait_for(asyncio.gather(*map(journal.durable, seqs), return_exceptions=True), 5)
+    await asyncio.wait_for(asyncio.gather(*map(journal.durable, seqs), return_exceptions=True), 60)
     await journal.close()
 
     head, broken = verify(read_lines(state))
@@ -144,7 +144,7 @@ async def test_a_record_that_cannot_be_signed_is_not_gone_on_with(tmp_path: Path
     SIGNING[fault](disk, state)
 
     with pytest.raises(JournalFault):
-        await asyncio.wait_for(journal.checkpoint(), 5)
+        await asyncio.wait_for(journal.checkpoint(), 60)
     assert journal.failed
     await journal.close()
     again = open_journal(state)
@@ -174,7 +174,7 @@ async def test_a_rotation_that_fails_closes_the_journal(tmp_path: Path, call: st
     getattr(disk, how)[call] = EIO
     seqs = [journal.append("decision", decision(f"01B{n}")) for n in range(6)]
 
-    told = await asyncio.wait_for(asyncio.gather(*map(journal.durable, seqs), return_exceptions=True), 5)
+    told = await asyncio.wait_for(asyncio.gather(*map(journal.durable, seqs), return_exceptions=True), 60)
     await journal.close()
 
     assert {type(answer) for answer in told} == {JournalFault}
@@ -277,7 +277,7 @@ async def test_a_bug_in_the_writer_thread_is_a_fault_too(tmp_path: Path) -> None
     seq = journal.append("a", {})
 
     with pytest.raises(JournalFault, match="ZeroDivisionError"):
-        await asyncio.wait_for(journal.durable(seq), 5)
+        await asyncio.wait_for(journal.durable(seq), 60)
     await journal.close()
 
 

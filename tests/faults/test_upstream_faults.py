@@ -23,17 +23,17 @@ def run(request: pytest.FixtureRequest) -> Run:
 
     def runner(main: Any) -> None:
         with asyncio.Runner(loop_factory=factory) as loop:
-            loop.run(asyncio.wait_for(main, 20))
+            loop.run(asyncio.wait_for(main, 60))
 
     return runner
 
 
-def trade(timeout_s: float = 5.0, **fields: Any) -> Outbound:
+def trade(timeout_s: float = 60.0, **fields: Any) -> Outbound:
     """A new order."""
     return Outbound("POST", "/api/order", b'{"c2s":{}}', timeout_s, is_trade=True, **fields)
 
 
-def read(timeout_s: float = 5.0) -> Outbound:
+def read(timeout_s: float = 60.0) -> Outbound:
     """A read."""
     return Outbound("GET", "/api/accounts", None, timeout_s)
 
@@ -153,7 +153,7 @@ def test_a_failure_after_the_first_byte_is_sent_and_never_retried(
     async def main() -> None:
         async with scripted(script) as daemon:
             client = client_of(daemon.port, answer_bytes_max=2**20)
-            timeout_s = 0.4 if kind == "timeout" else 5.0
+            timeout_s = 0.4 if kind == "timeout" else 60.0
 
             result = await client.send(trade(timeout_s) if is_trade else read(timeout_s))
 
@@ -253,7 +253,7 @@ def test_a_black_holed_connect_times_out_and_is_not_sent(run: Run, is_trade: boo
         with black_hole() as port:
             client = client_of(port, connect_timeout_s=0.1)
 
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 result = await client.send((trade if is_trade else read)(timeout_s=3600.0))
 
             assert isinstance(result, Failure)
@@ -327,18 +327,22 @@ def test_an_answer_before_the_request_is_nobodys(run: Run, is_trade: bool) -> No
     """Bytes that come while nothing is asked end the connection; the next request does not get them."""
     forged = answer(b'{"ret_type":0,"s2c":{"order_id":9,"order_id_ex":"FORGED"}}')
 
+    answered, is_said = asyncio.Event(), asyncio.Event()
+
     async def chatty(talk: Talk) -> None:
         await talk.request()
         await talk.say(answer())
-        await asyncio.sleep(0.01)
+        await answered.wait()
         await talk.say(forged)
+        is_said.set()
         await talk.hang()
 
     async def main() -> None:
         async with scripted(chatty) as daemon:
             client = client_of(daemon.port)
             assert isinstance(await client.send(read()), Answer)
-            await asyncio.sleep(0.05)
+            answered.set()
+            await is_said.wait()
 
             result = await client.send(trade() if is_trade else read())
 
@@ -458,7 +462,7 @@ def test_reads_and_orders_that_hang_do_not_hold_up_a_cancel(run: Run) -> None:
             await asyncio.sleep(0.05)
             assert client.in_flight == 4
 
-            cancel = Outbound("POST", "/api/cancel-all-order", b"{}", 1.0, is_trade=True, is_cancel=True)
+            cancel = Outbound("POST", "/api/cancel-all-order", b"{}", 60.0, is_trade=True, is_cancel=True)
             assert isinstance(await client.send(cancel), Answer)
 
             for sending in stuck:

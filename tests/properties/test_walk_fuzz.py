@@ -126,7 +126,7 @@ def test_any_call_is_answered_as_the_contract_says(scene: tuple[asyncio.Runner, 
     """Any path, method, body and headers: a documented status, a documented code, and a decision's id."""
     runner, stage = scene
     before = len(stage.daemon.requests)
-    reply = runner.run(asyncio.wait_for(stage.guard.pipeline.handle(call), 10))
+    reply = runner.run(asyncio.wait_for(stage.guard.pipeline.handle(call), 60))
 
     assert isinstance(reply, Reply)
     told = json.loads(reply.body) if reply.content_type == "application/json" else {}

@@ -31,7 +31,7 @@ async def on_the_way_out(
     guard = made(lay_out(folder, toml=toml), daemon=simulator)
     await guard.start()
     base = f"http://127.0.0.1:{guard.ports[0]}"
-    async with asyncio.timeout(20), aiohttp.ClientSession(base, headers=FIELDS) as session:
+    async with asyncio.timeout(60), aiohttp.ClientSession(base, headers=FIELDS) as session:
         yield guard, session
 
 
@@ -77,7 +77,7 @@ async def test_what_is_under_way_is_answered_and_settled_after_the_door_has_clos
     guard = made(lay_out(tmp_path, toml=PATIENT.replace("pre_stop_s = 3600.0", "pre_stop_s = 0.01")), daemon=simulator)
     await guard.start()
     base = f"http://127.0.0.1:{guard.ports[0]}"
-    async with asyncio.timeout(20), aiohttp.ClientSession(base, headers=FIELDS) as session:
+    async with asyncio.timeout(60), aiohttp.ClientSession(base, headers=FIELDS) as session:
         placing = asyncio.ensure_future(post(session, "/api/order", order()))
         await held(simulator, "/api/order", 1)
         stopping = asyncio.ensure_future(guard.stop("SIGTERM"))

@@ -226,7 +226,7 @@ async def test_a_look_that_is_under_way_holds_no_policies(tmp_path: Path, monkey
 
         def slowly(folder: Path) -> Files:
             reading.set()
-            assert read.wait(30)
+            assert read.wait(60)
             return read_steadily(folder)
 
         monkeypatch.setattr("guard.admin.watch.read_steadily", slowly)

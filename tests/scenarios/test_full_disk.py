@@ -172,7 +172,7 @@ async def test_a_persons_word_that_is_not_on_the_disk_frees_nothing_that_can_be_
 
 async def test_a_disk_that_does_not_answer_takes_no_new_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its callers are told so at once, and an operator too; cancels pass, and what waited goes on once it answers."""
-    disk = HeldDisk(most_s=60)
+    disk = HeldDisk()
     disk.let.set()
     async with stage(tmp_path, disk=disk) as scene:
         resting = await scene.placed()

@@ -53,7 +53,7 @@ async def hang_up(asked: asyncio.Future[Reply]) -> None:
 
 async def settled(scene: Stage) -> None:
     """Nothing is under way any more."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while scene.guard.supervisor.in_flight:  # noqa: ASYNC110 - the work of others
             await asyncio.sleep(0)
 

@@ -45,7 +45,7 @@ class SlowNames(ThreadPoolExecutor):
         if fn is not socket.getaddrinfo:
             return super().submit(fn, *args, **named)
         self.asked.set()
-        return super().submit(lambda: self.told.wait(20) and fn(*args, **named))
+        return super().submit(lambda: self.told.wait(60) and fn(*args, **named))
 
 
 async def test_it_is_not_ready_before_callers_can_come_in(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ async def test_it_is_not_ready_before_callers_can_come_in(tmp_path: Path) -> Non
     guard = made(config, daemon=Simulator())
     starting = asyncio.ensure_future(guard.start())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await names.asked.wait()
             assert await _ready(tmp_path / "ops") == (503, {"ready": False, "reasons": ["starting"]})
             names.told.set()
@@ -380,7 +380,7 @@ async def test_a_step_of_the_wall_clock_is_recorded(tmp_path: Path, monkeypatch:
         for step_s in (-90, 3600):
             scene.clock.step_wall(s=step_s)
             known = len(await scene.records("clock"))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while len(await scene.records("clock")) == known:  # noqa: ASYNC110 - a round looks for it
                     await asyncio.sleep(0.01)
 
@@ -397,7 +397,7 @@ async def test_a_clock_that_was_set_back_between_two_runs_is_told(
         await scene.place()
     scene.clock.step_wall(s=-3 * 86_400)
     async with next_run(scene) as scene:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not await scene.records("clock"):  # noqa: ASYNC110 - a round looks for it
                 await asyncio.sleep(0.01)
 
@@ -470,7 +470,7 @@ async def test_a_hangup_during_the_start_is_a_reload_after_it(tmp_path: Path) ->
     write_keys(tmp_path / "keys.json", record("desk", owner="a person"))
     os.kill(os.getpid(), signal.SIGHUP)
     disk.goes_on.set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await ask(guard, "/api/order", order(price=200))).status != 401:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.05)
     assert list(guard.desk.config.keyring.by_id) == ["desk"]

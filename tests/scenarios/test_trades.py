@@ -44,7 +44,7 @@ async def on_sockets(
     """A guard and a simulator behind a socket; one order has been placed, so a connection is open and rests."""
     clock = ManualClock()
     simulator = Simulator(clock=clock)
-    async with asyncio.timeout(30), running_simulator(simulator) as url:
+    async with asyncio.timeout(60), running_simulator(simulator) as url:
         daemon = f'[daemon]\nurl = "{url}"\nbroker_limits = "{broker}"\nconnections_max = {connections}\n'
         config = lay_out(folder, policies={"desk.toml": DAILY}, toml=toml + daemon)
         guard = made(config, clock=clock)
@@ -312,7 +312,7 @@ class Counting(Waiting):
 
 async def until(is_so: Callable[[], object]) -> None:
     """Looked at once in each turn of the loop."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not is_so():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
 

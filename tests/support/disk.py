@@ -131,19 +131,18 @@ class FaultyDisk(Disk):
 class HeldDisk(FaultyDisk):
     """A disk that syncs only while `let` is set; `is_syncing` is set while the writer stands in front of it.
 
-    `most_s`: how long it waits at most for that, lest a test that fails never ends.
+    It waits a minute at most, lest a test that fails never ends.
     """
 
-    def __init__(self, *, most_s: float = 5) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._most_s = most_s
         self.let = threading.Event()
         self.is_syncing = threading.Event()
 
     def fdatasync(self, fd: int) -> None:
         """Waits to be let through."""
         self.is_syncing.set()
-        self.let.wait(self._most_s)
+        self.let.wait(60)
         super().fdatasync(fd)
 
 

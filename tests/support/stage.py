@@ -169,7 +169,7 @@ class Stage:
 
     async def until_reached(self, path: str = ORDER, *, times: int = 1) -> None:
         """The daemon has been asked that often at this path."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.reached(path)) < times:  # noqa: ASYNC110 - nobody tells when the daemon is asked
                 await asyncio.sleep(0)
 

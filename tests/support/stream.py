@@ -21,6 +21,7 @@ from guard.stream.caller import CallerSocket
 from guard.stream.ending import Ending
 from guard.stream.session import Frame as Push
 from guard.stream.session import Kind, Slot, text_frame
+from tests.support.edge import until
 from tests.support.guards import call
 from tests.support.scripted_daemon import Script, Talk
 
@@ -301,15 +302,6 @@ class Visitor:
         self.socket.connection_lost(None)
 
 
-async def until(is_so: Callable[[], bool]) -> None:
-    """Return as soon as it is so."""
-    for _ in range(3000):
-        if is_so():
-            return
-        await asyncio.sleep(0.001)
-    raise AssertionError("it never was so")
-
-
 def settings_for(port: int, *, more: str = "") -> str:
     """The text of a guard's settings whose daemon listens at this port of the loopback."""
-    return f'[daemon]\nurl = "http://127.0.0.1:{port}"\nconnect_timeout_s = 0.5\nread_timeout_s = 1.0\n{more}'
+    return f'[daemon]\nurl = "http://127.0.0.1:{port}"\nconnect_timeout_s = 60.0\nread_timeout_s = 60.0\n{more}'

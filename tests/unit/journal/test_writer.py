@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from guard.errors import JournalFault, StateFault
 from guard.journal import Decision, Gap, Journal, JournalBounds, read_lines, replay
@@ -22,12 +23,20 @@ from tests.support.signed import verdict
 from tests.unit.journal.test_disk import open_descriptors
 
 SMALL: Final = JournalBounds(segment_bytes_max=1500)
+RESTING: Final = JournalBounds(rest_s=60, sync_lag_s=60, sign_lag_s=60, look_s=60)
 
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     """Where the journal will be."""
     return tmp_path / "state"
+
+
+async def asleep(journal: Journal) -> None:
+    """The writer thread has nothing to do: until it sleeps it takes whatever there is, also what is to rest."""
+    async with asyncio.timeout(60):
+        while not journal._backlog._is_asleep:  # noqa: ASYNC110 - a thread
+            await asyncio.sleep(0.001)
 
 
 # ---------------------------------------------------------------- the file
@@ -121,14 +130,14 @@ async def test_many_waiters_share_few_syncs(state: Path) -> None:
     disk = HeldDisk()
     journal = open_journal(state, disk=disk)
     first = journal.append("a", {})
-    await asyncio.to_thread(disk.is_syncing.wait, 5)
+    await asyncio.to_thread(disk.is_syncing.wait, 60)
     rest = [journal.append("b", {"n": n}) for n in range(100)]
     waiting = asyncio.gather(*(journal.durable(seq) for seq in [first, *rest]))
     await asyncio.sleep(0)
     assert not waiting.done()
 
     disk.let.set()
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 60)
 
     assert disk.calls["fdatasync"] == 2
     await journal.close()
@@ -160,7 +169,7 @@ def test_a_turn_that_never_ends_keeps_nothing_back(state: Path) -> None:
 
     loop = asyncio.new_event_loop()
     journal = loop.run_until_complete(begun())
-    end_s = time.monotonic() + 5
+    end_s = time.monotonic() + 60
     while journal.written_seq < journal.last_seq and time.monotonic() < end_s:
         time.sleep(0.005)
 
@@ -186,13 +195,13 @@ async def test_nothing_is_durable_before_the_sync_has_returned(state: Path) -> N
     journal = open_journal(state, disk=disk)
     seq = journal.append("a", {})
     waiter = asyncio.ensure_future(journal.durable(seq))
-    await asyncio.to_thread(disk.is_syncing.wait, 5)
+    await asyncio.to_thread(disk.is_syncing.wait, 60)
     await asyncio.sleep(0.01)
 
     assert b'"type":"a"' in file_of(state).read_bytes()
     assert not waiter.done()
     disk.let.set()
-    await asyncio.wait_for(waiter, 5)
+    await asyncio.wait_for(waiter, 60)
     await journal.close()
 
 
@@ -206,7 +215,7 @@ async def test_waiters_that_went_away_disturb_nobody(state: Path) -> None:
     gone.cancel()
     disk.let.set()
 
-    await asyncio.wait_for(stays, 5)
+    await asyncio.wait_for(stays, 60)
     assert gone.cancelled()
     await journal.close()
     assert types_of(state) == ["segment", "a"]
@@ -238,7 +247,7 @@ async def test_a_lazy_record_is_written_and_synced_soon(state: Path) -> None:
     journal = open_journal(state, bounds=JournalBounds(sync_lag_s=0.01))
     seq = journal.append("outcome", outcome(), lazy=True)
 
-    await asyncio.wait_for(journal.durable(seq), 5)
+    await asyncio.wait_for(journal.durable(seq), 60)
     await journal.close()
     assert types_of(state) == ["segment", "outcome"]
 
@@ -246,10 +255,9 @@ async def test_a_lazy_record_is_written_and_synced_soon(state: Path) -> None:
 async def test_a_lazy_record_rests_until_one_comes_that_somebody_waits_for(state: Path) -> None:
     """The outcome of an order is written with the decision on the next: the thread is woken once for both."""
     disk = FaultyDisk()
-    journal = open_journal(state, disk=disk, bounds=JournalBounds(rest_s=60, look_s=60))
+    journal = open_journal(state, disk=disk, bounds=RESTING)
     await journal.durable(journal.append("decision", decision()))
-    while not journal._backlog._is_asleep:  # noqa: ASYNC110 - a thread; until it sleeps it takes whatever there is
-        await asyncio.sleep(0.001)
+    await asleep(journal)
     before = disk.calls["write"]
     seq = journal.append("outcome", outcome(), lazy=True)
     await asyncio.sleep(0.02)
@@ -263,11 +271,12 @@ async def test_a_lazy_record_rests_until_one_comes_that_somebody_waits_for(state
 
 async def test_a_lazy_record_alone_is_written_when_it_has_rested(state: Path) -> None:
     """Nothing has to follow it; and what comes then rests as long again."""
-    journal = open_journal(state, bounds=JournalBounds(rest_s=0.01, look_s=60, sync_lag_s=60))
+    journal = open_journal(state, bounds=replace(RESTING, rest_s=0.01))
     for _ in range(3):
+        await asleep(journal)
         seq = journal.append("outcome", outcome(), lazy=True)
         assert journal.written_seq < seq
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while journal.written_seq < seq:  # noqa: ASYNC110 - a thread writes
                 await asyncio.sleep(0.001)
     await journal.close()
@@ -275,14 +284,15 @@ async def test_a_lazy_record_alone_is_written_when_it_has_rested(state: Path) ->
 
 async def test_a_lazy_record_rests_as_long_also_where_one_before_it_was_taken_early(state: Path) -> None:
     """The rest that one had begun is not the next one's: that is written with what comes in all of its own time."""
-    journal = open_journal(state, bounds=JournalBounds(rest_s=0.1, look_s=60, sync_lag_s=60))
+    journal = open_journal(state, bounds=replace(RESTING, rest_s=0.1))
     journal.append("outcome", outcome(), lazy=True)
     await journal.durable(journal.append("decision", decision()))
     await asyncio.sleep(0.05)
+    await asleep(journal)
 
     began_s = time.monotonic()
     seq = journal.append("outcome", outcome(), lazy=True)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while journal.written_seq < seq:  # noqa: ASYNC110 - a thread writes
             await asyncio.sleep(0.001)
     assert time.monotonic() - began_s > 0.095
@@ -292,11 +302,11 @@ async def test_a_lazy_record_rests_as_long_also_where_one_before_it_was_taken_ea
 async def test_a_disk_that_fills_while_an_outcome_rests_stops_the_next_order(state: Path) -> None:
     """Nobody waits for it, so nobody would hear of it: the journal is closed, and what comes next is told why."""
     disk = FaultyDisk()
-    journal = open_journal(state, disk=disk, bounds=JournalBounds(rest_s=0.01, look_s=60))
+    journal = open_journal(state, disk=disk, bounds=replace(RESTING, rest_s=0.01))
     await journal.durable(journal.append("decision", decision()))
-    lost = journal.append("outcome", outcome(), lazy=True)
     disk.write_bytes_left = 0
-    async with asyncio.timeout(5):
+    lost = journal.append("outcome", outcome(), lazy=True)
+    async with asyncio.timeout(60):
         while journal.failed is None:  # noqa: ASYNC110 - a thread writes
             await asyncio.sleep(0.001)
 
@@ -311,7 +321,7 @@ async def test_a_disk_that_fills_while_an_outcome_rests_stops_the_next_order(sta
 async def test_lazy_records_ride_on_the_next_sync(state: Path) -> None:
     """A hundred outcomes cost no sync of their own; the decision after them covers all."""
     disk = FaultyDisk()
-    journal = open_journal(state, disk=disk, bounds=JournalBounds(sync_lag_s=60))
+    journal = open_journal(state, disk=disk, bounds=RESTING)
     lazy = [journal.append("outcome", outcome(), lazy=True) for _ in range(100)]
     await journal.durable(journal.append("decision", decision()))
 
@@ -323,7 +333,7 @@ async def test_lazy_records_ride_on_the_next_sync(state: Path) -> None:
 async def test_closing_syncs_what_is_lazy(state: Path) -> None:
     """A clean stop leaves nothing in the kernel's hands."""
     disk = FaultyDisk()
-    journal = open_journal(state, disk=disk, bounds=JournalBounds(sync_lag_s=60))
+    journal = open_journal(state, disk=disk, bounds=RESTING)
     seq = journal.append("outcome", outcome(), lazy=True)
     await journal.close()
 
@@ -351,7 +361,7 @@ async def test_who_hears_of_a_sync_and_breaks_keeps_nobody_waiting(state: Path) 
         raise LookupError
 
     journal.on_sync = journal.on_checkpoint = break_
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await journal.durable(journal.append("a", {}))
         await journal.checkpoint()
 
@@ -367,7 +377,7 @@ async def test_a_full_queue_refuses_and_burns_no_seq(state: Path) -> None:
     disk = HeldDisk()
     journal = open_journal(state, disk=disk, bounds=JournalBounds(queue_records_max=8, queue_bytes_max=1500))
     journal.append("a", {})
-    await asyncio.to_thread(disk.is_syncing.wait, 5)
+    await asyncio.to_thread(disk.is_syncing.wait, 60)
     last = [journal.append("b", {}) for _ in range(8)][-1]
     with pytest.raises(JournalFault, match="queue is full: 8 records"):
         journal.append("c", {})
@@ -385,7 +395,7 @@ async def test_a_queue_is_full_by_bytes_too(state: Path) -> None:
     disk = HeldDisk()
     journal = open_journal(state, disk=disk, bounds=JournalBounds(queue_bytes_max=4096))
     journal.append("a", {})
-    await asyncio.to_thread(disk.is_syncing.wait, 5)
+    await asyncio.to_thread(disk.is_syncing.wait, 60)
     journal.append("large", {"text": "x" * 10_000})
 
     with pytest.raises(JournalFault, match="bytes wait for the disk"):
@@ -400,7 +410,7 @@ async def test_room_leaves_a_quarter_to_outcomes_and_cancels(state: Path) -> Non
     disk = HeldDisk()
     journal = open_journal(state, disk=disk, bounds=JournalBounds(queue_records_max=8))
     journal.append("a", {})
-    await asyncio.to_thread(disk.is_syncing.wait, 5)
+    await asyncio.to_thread(disk.is_syncing.wait, 60)
     assert journal.has_room(6)
     assert not journal.has_room(7)
     for _ in range(6):

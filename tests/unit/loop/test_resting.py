@@ -143,7 +143,7 @@ async def test_what_is_still_used_is_waited_for_but_not_for_ever(monkeypatch: py
     assert pieces == [[1]]
     if ends:
         used.clear()
-    await asyncio.wait_for(going, 10)
+    await asyncio.wait_for(going, 60)
     assert pieces == []
 
 

@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import sys
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -178,14 +180,29 @@ async def test_a_snapshot_larger_than_a_segment_does_not_call_for_the_next_one(t
     await journal.close()
 
 
+def at_the_first_part(journal: Journal, act: Callable[[], None]) -> asyncio.Event:
+    """Set, after `act`, in the turn of the loop in which the first part of a snapshot is appended."""
+    append, begun = journal.append, asyncio.Event()
+
+    def watched(type_: str, members: Any, **more: Any) -> int:
+        seq = append(type_, members, **more)
+        if type_ == "snapshot" and not begun.is_set():
+            act()
+            begun.set()
+        return seq
+
+    journal.append = watched  # type: ignore[method-assign]
+    return begun
+
+
 async def test_a_snapshot_that_was_cut_off_is_made_anew(tmp_path: Path) -> None:
     """A drain or a crash in the middle leaves parts that count for nothing, and no process behind."""
     state = tmp_path / "state"
     journal = opened(state)
     await fill(journal, 400)
+    begun = at_the_first_part(journal, lambda: None)
     round_ = asyncio.ensure_future(kept(journal, state).round())
-    while "snapshot" not in types(state):  # noqa: ASYNC110 - a process writes
-        await asyncio.sleep(0.005)
+    await begun.wait()
     round_.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await round_
@@ -250,7 +267,7 @@ async def test_a_process_that_hangs_is_ended_and_begun_anew(tmp_path: Path, monk
         patch.setattr(sys, "executable", str(program))
         patch.setattr(keeper_module, "TIMEOUT_S", 0.05)
         keeper = kept(journal, state)
-        (told_,) = await asyncio.wait_for(failing(keeper, monkeypatch), 20)
+        (told_,) = await asyncio.wait_for(failing(keeper, monkeypatch), 60)
     assert "took longer" in told_["why"]
     await Keeper.round(keeper)
     await journal.close()
@@ -288,7 +305,7 @@ async def test_no_snapshot_is_begun_on_a_disk_that_is_almost_full(tmp_path: Path
     assert "snapshot" not in types(state)
 
     disk.free = 10**12
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while is_scarce(journal):
             await fill(journal, 40, 41)
     await kept(journal, state).round()
@@ -304,7 +321,7 @@ async def test_what_room_the_disk_has_is_told_when_it_changes(tmp_path: Path) ->
     keeper, seen = kept(journal, state), list[tuple[str, str]]()
     for free, level in ((0, "stop"), (Marks().stop_bytes, "low"), (10**12, "ample"), (10**12, "ample")):
         disk.free = free
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while journal.space != level:
                 await fill(journal, 40, 41)
         with structlog.testing.capture_logs() as logs:
@@ -339,7 +356,7 @@ async def test_no_snapshot_is_begun_that_a_failed_journal_could_not_take(
     await journal.close()
 
 
-async def test_a_snapshot_that_fills_the_disk_is_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_snapshot_that_fills_the_disk_is_broken_off(tmp_path: Path) -> None:
     """Before it takes the room that outcomes need; and it is not begun again until there is room for all of it.
 
     Whoever deletes a little on a full disk would see each time how the next half of a snapshot takes it.
@@ -347,21 +364,23 @@ async def test_a_snapshot_that_fills_the_disk_is_broken_off(tmp_path: Path, monk
     state, disk = tmp_path / "state", FaultyDisk()
     journal = Journal.open(state, clock=ManualClock(), bounds=replace(SMALL, look_s=0.001), disk=disk)
     await fill(journal, 400)
-    monkeypatch.setattr(keeper_module, "PARTS_AT_ONCE", 1)
-    monkeypatch.setattr(keeper_module, "PAUSE_S", 0.05)
     keeper = kept(journal, state)
-    round_ = asyncio.ensure_future(keeper.round())
-    while "snapshot" not in types(state):  # noqa: ASYNC110 - a process writes
-        await asyncio.sleep(0.005)
-    disk.free = 0
+
+    def fill_up() -> None:
+        disk.free, end_s = 0, time.monotonic() + 60
+        while not is_scarce(journal) and time.monotonic() < end_s:  # a thread looks
+            time.sleep(0.001)
+
+    at_the_first_part(journal, fill_up)
     with pytest.raises(ValueError, match="almost full"):
-        await round_
+        await keeper.round()
+    await journal.durable(journal.last_seq)
     before = types(state).count("snapshot")
     await keeper.round()
     assert types(state).count("snapshot") == before
     for free, expected in ((Marks().stop_bytes + 1, 0), (10**12, 1)):
         disk.free = free
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while is_scarce(journal):
                 await fill(journal, 400, 401)
         await keeper.round()

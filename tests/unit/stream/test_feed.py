@@ -19,9 +19,10 @@ from guard.stream.session import Frame
 from guard.supervisor import Supervisor
 from guard.terms import Refusal
 from guard.upstream.trust import Trust
+from tests.support.edge import until
 from tests.support.looptime import timed
 from tests.support.scripted_daemon import Script, ScriptedDaemon, Talk, answer, scripted
-from tests.support.stream import Live, frame, text, until, welcome
+from tests.support.stream import Live, frame, text, welcome
 
 QUICK: Final = StreamBounds(daemon_close_s=0.02, redial_first_s=0.01, redial_max_s=0.04, idle_s=0.02)
 
@@ -65,7 +66,7 @@ async def feeding(
     supervisor, observer = Supervisor(), FeedObserver()
     async with scripted(*scripts, default=scripts[-1]) as daemon:
         dialler = Dialler(Trust(f"http://127.0.0.1:{daemon.port}", ca_file=None), key=None, bounds=bounds)
-        feed = Feed(dialler, observer, supervisor=supervisor, bounds=bounds, connect_s=1.0, answer_s=1.0)
+        feed = Feed(dialler, observer, supervisor=supervisor, bounds=bounds, connect_s=60.0, answer_s=60.0)
         try:
             yield feed, observer, daemon
         finally:
@@ -152,7 +153,7 @@ def test_a_stream_that_ends_at_once_is_not_dialled_in_a_circle() -> None:
     async def play() -> None:
         supervisor, daemon = Supervisor(), Fickle()
         dialler = cast("Dialler", daemon)
-        feed = Feed(dialler, FeedObserver(), supervisor=supervisor, bounds=QUICK, connect_s=1.0, answer_s=1.0)
+        feed = Feed(dialler, FeedObserver(), supervisor=supervisor, bounds=QUICK, connect_s=60.0, answer_s=60.0)
         feed.wake()
         await until(lambda: len(daemon.dials) == 5)
         waits = [later - sooner for sooner, later in pairwise(daemon.dials)]
@@ -288,4 +289,4 @@ async def test_closing_leaves_nobody_waiting(when: str) -> None:
             await daemon.accepted.wait()
         await feed.close()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(waiting, 1.0)
+            await asyncio.wait_for(waiting, 60)

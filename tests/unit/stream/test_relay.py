@@ -23,10 +23,11 @@ from guard.terms import Account, AccountRow, Env, Missing, refuse
 from guard.upstream.circuit import EVERYBODY
 from guard.walk.floods import DENIED_PER_SECOND
 from tests.support.clock import ManualClock
+from tests.support.edge import until
 from tests.support.guards import ask, key, lay_out, of_type, operate, record, running, write_keys
 from tests.support.keys import row
 from tests.support.scripted_daemon import Script, ScriptedDaemon, Talk, answer, scripted
-from tests.support.stream import Live, Visitor, frame, settings_for, text, until, welcome
+from tests.support.stream import Live, Visitor, frame, settings_for, text, welcome
 from tests.support.tokens import AUDIENCE, ISSUER, claims, jwk, jwks, token
 
 KEYS: Final = (
@@ -591,7 +592,7 @@ async def test_one_stream_of_the_daemon_serves_everybody(tmp_path: Path) -> None
 async def test_a_stream_that_nobody_needs_is_let_go(tmp_path: Path) -> None:
     """A caller that leaves does not end it at once; some time later it is closed, and the next caller opens another."""
     live = Live()
-    async with guarding(tmp_path, live, bounds=StreamBounds(idle_s=0.3, daemon_close_s=0.02)) as (guard, daemon):
+    async with guarding(tmp_path, live, bounds=StreamBounds(idle_s=3600.0, daemon_close_s=0.02)) as (guard, daemon):
         caller = await Visitor(guard).opened()
         caller.hang_up()
         assert count(guard, "guard_ws_closed_total", "hung_up") == 1
@@ -599,7 +600,7 @@ async def test_a_stream_that_nobody_needs_is_let_go(tmp_path: Path) -> None:
         assert guard.relay._feed.is_open
         assert guard.relay._taking is None, "nobody held anything"
 
-        await asyncio.sleep(0.35)
+        guard.relay._feed._needed_s -= 7200.0
         guard.relay.tick()
         await Visitor(guard).opened()
         assert daemon.connections == 2

@@ -195,7 +195,7 @@ async def test_a_client_that_closes_tells_those_that_wait() -> None:
 
 async def test_a_fault_of_one_that_is_told_is_not_the_others() -> None:
     """All that asked are told in the same turn, and no slot stays taken."""
-    async with asyncio.timeout(10), scripted(default=silent) as daemon:
+    async with asyncio.timeout(60), scripted(default=silent) as daemon:
         client, heard = client_of(daemon), Heard()
 
         def broken(result: Answer | Failure | None) -> None:

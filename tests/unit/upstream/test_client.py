@@ -217,11 +217,12 @@ async def test_a_connection_found_closed_is_passed_over() -> None:
 
 
 class SlowDialler(Client):
-    """A client that is held up between the connect and the first byte."""
+    """A client that is held up between the connect and the first byte, until the daemon has spoken."""
 
     async def _dial(self, *, deadline_s: float) -> DaemonConnection | Failure:
         connection = await super()._dial(deadline_s=deadline_s)
-        await asyncio.sleep(0.02)
+        while isinstance(connection, DaemonConnection) and connection.is_reusable:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.001)
         return connection
 
 
