@@ -139,7 +139,7 @@ def test_any_bytes_on_a_socket_give_an_answer_or_a_failure(is_trade: bool) -> No
 
     async def ask(port: int) -> Answer | Failure:
         client = Client(Link(url=f"http://127.0.0.1:{port}", answer_bytes_max=BODY_BYTES_MAX))
-        result = await client.send(Outbound("POST", "/api/order", b"{}", 5.0, is_trade=is_trade))
+        result = await client.send(Outbound("POST", "/api/order", b"{}", 60.0, is_trade=is_trade))
         await client.close()
         return result
 

@@ -41,7 +41,7 @@ async def test_what_was_not_sent_reached_nobody_and_nothing_was_sent_twice(seed:
 
         async def one(number: int) -> None:
             is_trade = dice.random() < 0.3
-            request = Outbound("POST", "/api/quote", b'{"n":%d}' % number, 5.0, is_trade=is_trade)
+            request = Outbound("POST", "/api/quote", b'{"n":%d}' % number, 60.0, is_trade=is_trade)
             sending = asyncio.ensure_future(client.send(request))
             if dice.random() < 0.1:
                 await asyncio.sleep(0)

@@ -11,8 +11,8 @@ from guard.upstream import Circuits, Client, Link
 from guard.upstream.circuit import EVERYBODY, OPEN_MIN_US
 from tests.support.scripted_daemon import ScriptedDaemon, Talk, answer, scripted
 
-READ = Outbound("GET", "/api/accounts", None, 5.0)
-ORDER = Outbound("POST", "/api/order", b"{}", 5.0, is_trade=True)
+READ = Outbound("GET", "/api/accounts", None, 60.0)
+ORDER = Outbound("POST", "/api/order", b"{}", 60.0, is_trade=True)
 Heard = asyncio.Queue[Answer | Failure | None]
 
 
@@ -165,7 +165,7 @@ async def test_a_fault_is_told_and_counts_against_the_daemon(is_slow: bool) -> N
         circuits, heard = Circuits(), Heard()
         client = client_of(daemon, circuits)
         await opened(client)
-        assert client.ask(Outbound("GET", "/api/accounts", None, 0.05 if is_slow else 5.0), heard.put_nowait)
+        assert client.ask(Outbound("GET", "/api/accounts", None, 0.05 if is_slow else 60.0), heard.put_nowait)
         result = await heard.get()
         assert isinstance(result, Failure)
         assert (result.kind, result.is_sent) == ("timeout" if is_slow else "bad_answer", True)

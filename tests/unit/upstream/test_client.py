@@ -23,8 +23,8 @@ from guard.upstream.circuit import EVERYBODY
 from guard.upstream.connection import DaemonConnection, Waiter
 from tests.support.scripted_daemon import ScriptedDaemon, Talk, answer, scripted, well
 
-READ = Outbound("GET", "/api/accounts", None, 5.0)
-ORDER = Outbound("POST", "/api/order", b"{}", 5.0, is_trade=True)
+READ = Outbound("GET", "/api/accounts", None, 60.0)
+ORDER = Outbound("POST", "/api/order", b"{}", 60.0, is_trade=True)
 
 
 class Certificate:
@@ -33,7 +33,7 @@ class Certificate:
     def __init__(self, folder: Path) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-        now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+        now = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
         certificate = (
             x509.CertificateBuilder()
             .subject_name(name)
@@ -398,9 +398,9 @@ async def test_what_leaves_at_the_end_of_the_turn_is_asked_then_whether_it_still
 async def test_a_trade_that_was_kept_back_makes_its_connection_no_younger() -> None:
     """Nothing was sent on it: the next trade finds it idle for longer than two seconds, and dials."""
     async with warm(1) as (client, daemon):
-        client._idle._connections[0].idle_since_s -= 1.5
+        client._idle._connections[0].idle_since_s -= 0.5
         kept = await client.send(replace(ORDER, may_leave=lambda: False))
-        client._idle._connections[0].idle_since_s -= 1
+        client._idle._connections[0].idle_since_s -= 1.6
 
         assert isinstance(kept, Failure)
         assert isinstance(await client.send(ORDER), Answer)

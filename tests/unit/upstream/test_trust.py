@@ -18,8 +18,8 @@ from tests.support.guards import lay_out, operate, running
 from tests.support.scripted_daemon import Talk, answer, scripted
 from tests.support.tls import write_pair
 
-READ: Final = Outbound("GET", "/api/accounts", None, 5.0)
-ORDER: Final = Outbound("POST", "/api/order", b"{}", 5.0, is_trade=True)
+READ: Final = Outbound("GET", "/api/accounts", None, 60.0)
+ORDER: Final = Outbound("POST", "/api/order", b"{}", 60.0, is_trade=True)
 
 
 def authority(folder: Path, *, serial: int) -> ssl.SSLContext:
