@@ -174,6 +174,17 @@ async def test_what_was_refused_before_the_moment_is_on_no_counter(tmp_path: Pat
     assert (found.decisions, found.differences) == (1, [])
 
 
+async def test_an_idempotency_key_that_an_earlier_difference_has_used_is_no_difference(tmp_path: Path) -> None:
+    """The first try was refused and the second passed; who lets the first through would have answered it again."""
+    async with stage(tmp_path, *PEOPLE, policies='[orders]\nmax_value = "60000 HKD"\n') as scene:
+        assert not is_passed(await scene.place(key="k", price=700))
+        await scene.placed(key="k")
+        found = await past(scene, '[orders]\nmax_value = "100000 HKD"\n')
+
+    assert [one.kind for one in found.differences] == ["newly_allowed"]
+    assert found.left_out == {"hangs on another difference": 1}
+
+
 async def test_what_is_not_on_record_is_not_guessed(tmp_path: Path) -> None:
     """A collar needs a price that no rule of the day asked for: such orders are counted apart."""
     bare = '[orders]\nmax_value = "60000 HKD"\n'

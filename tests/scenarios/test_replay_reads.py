@@ -11,6 +11,7 @@ from guard.admin.change import Who
 from guard.replay.span import earlier, span_from
 from tests.scenarios.test_long_lives import SMALL
 from tests.scenarios.test_replay import past
+from tests.support.guards import record
 from tests.support.stage import TRADING, Stage, account, again, stage
 
 ORDERS: Final = "/api/orders"
@@ -143,6 +144,16 @@ async def test_what_the_record_sums_up_is_counted_not_judged(tmp_path: Path) -> 
         found = await past(scene)
     assert found.left_out == {"reads that are summed up": 2, "refusals that are summed up": 5}
     assert (found.decisions, found.replayed, found.reproduced) == (20, 13, 13)
+
+
+async def test_reads_that_no_rule_was_asked_about_are_told_in_words(tmp_path: Path) -> None:
+    """Refused for want of a scope, or of nobody: no rate judged them then, so none finds them unlike now."""
+    async with stage(tmp_path, record("bot", scopes=["qot:read"]), policies=RATED, toml=ALL) as scene:
+        assert (await scene.ask(ORDERS, account())).status == 403
+        assert (await scene.ask("/api/ping", who=None)).status == 200
+        found = await past(scene)
+    assert found.left_out == {"scope": 1, "no key": 1}
+    assert (found.replayed, found.unlike) == (0, 0)
 
 
 async def test_reads_that_are_in_no_record_are_told(tmp_path: Path) -> None:
