@@ -40,6 +40,7 @@ from tests.support.stage import (
     stage,
 )
 from tests.support.story import DESK, PEOPLE, live
+from tests.support.tracked import round_trip
 
 PAST: Final = "2000-01-01T00:00:00.000000Z"
 
@@ -144,6 +145,36 @@ async def test_what_hangs_on_an_earlier_difference_is_told_so(tmp_path: Path) ->
 
     assert [one.certain for one in found.differences] == [True, False]
     assert {one.rule for one in found.differences} == {"budgets.daily_value"}
+
+
+async def test_an_order_that_would_have_passed_is_taken_to_be_filled(tmp_path: Path) -> None:
+    """It takes no place among the orders at work, or every later one would be refused for an order that never was."""
+    async with stage(tmp_path, *PEOPLE, policies='[orders]\nmax_value = "60000 HKD"\n') as scene:
+        assert not is_passed(await scene.place(price=700))
+        await scene.placed()
+        found = await past(scene, '[orders]\nmax_value = "100000 HKD"\n[budgets]\nopen_orders = 1\n')
+
+    assert [one.kind for one in found.differences] == ["newly_allowed"]
+
+
+async def test_what_vanished_may_be_spent_on_a_budget_that_did_not_exist(tmp_path: Path) -> None:
+    """A lasting order that is in no list any more: on the day on which it vanished it counts in full, and no longer."""
+    bare = '[orders]\nmax_value = "60000 HKD"\ntime_in_force = ["DAY", "GTC"]\n'
+    async with stage(tmp_path, *PEOPLE, policies=bare) as scene:
+        name = await scene.placed(time_in_force="GTC")
+        await round_trip(scene)
+        del scene.daemon.orders[name]
+        for _ in range(4):
+            await round_trip(scene, s=31)
+        assert not scene.guard.desk.state.holders
+        for days in (0, 1):
+            scene.clock.advance(s=days * 86_400)
+            await scene.placed(price=201 + days)
+        found = await past(scene, f'{bare}[budgets]\ndaily_value = "30000 HKD"\n')
+
+    assert [(one.kind, one.rule, one.certain) for one in found.differences] == [
+        ("newly_refused", "budgets.daily_value", True)
+    ]
 
 
 async def test_counters_that_nobody_kept_are_made_from_the_record(tmp_path: Path) -> None:
