@@ -255,7 +255,7 @@ def _held(path: Path) -> list[KeptNote]:
     except OSError as error:
         raise JournalFault(f"{path}: cannot be read: {why(error)}") from error
     if not notes:
-        raise JournalFault(f"{path}: holds no checkpoint")
+        raise JournalFault(f"{path}: holds no checkpoint; GET /admin/audit/checkpoint gives one to keep")
     return [KeptNote(note, str(path)) for note in notes]
 
 

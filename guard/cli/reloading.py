@@ -125,7 +125,8 @@ def _waiting(ops: ListenerAddress, sha256: str) -> dict[str, Any]:
     if len(sha256) < NAMED_MIN:
         raise SettingsFault([f"{sha256!r}: name the set that you saw by at least {NAMED_MIN} digits of its sha256"])
     if not isinstance(waiting, dict) or not str(waiting["sha256"]).startswith(sha256):
-        raise SettingsFault([f"{sha256}: no such change waits for a second person"])
+        what = f"the one that waits is {waiting['sha256']}" if isinstance(waiting, dict) else "none does"
+        raise SettingsFault([f"{sha256}: no such change waits for a second person; {what}"])
     return waiting
 
 

@@ -59,7 +59,7 @@ def find(state: Path, decision: str) -> Line:
                 raise JournalFault(f"{decision} stands in a line that is no record: guard audit verify") from error
             if is_it:
                 return line
-    raise JournalFault(f"no decision {decision} is in this record")
+    raise JournalFault(f"no decision {decision} is in this record; guard audit search lists those that are")
 
 
 def prove(state: Path, line: Line) -> str:

@@ -67,11 +67,12 @@ async def test_one_asks_and_another_approves(tmp_path: Path) -> None:
         ):
             assert words in told
         assert code_of(await scene.place(qty=200)) == (403, "max_order_value")
+        assert f"the one that waits is {sha256}" in (await run(scene, "approve", "0" * 12, "--reason", "x"))[1]
         assert (await run(scene, "approve", sha256, "--reason", "x", "--yes"))[0] == 1
         code, told = await run(scene, "approve", sha256, "--reason", "agreed", "--yes", who="risk")
         assert (code, "applied: sha256" in told) == (0, True)
         assert is_passed(await scene.place(qty=200))
-        assert "no such change waits" in (await run(scene, "approve", sha256, "--reason", "x", who="risk"))[1]
+        assert "for a second person; none does" in (await run(scene, "approve", sha256, "--reason", "x", who="risk"))[1]
 
 
 @pytest.mark.parametrize(

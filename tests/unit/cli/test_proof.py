@@ -395,10 +395,12 @@ def test_what_cannot_be_proved_says_why(state: Path, tmp_path: Path) -> None:
         assert result.exit_code != 0
         return result.output
 
-    assert "no decision 01X" in why("--decision", "01X")
+    assert "no decision 01X is in this record; guard audit search lists" in why("--decision", "01X")
     assert "cannot be written" in why("--decision", "01A", "--out", tmp_path / "no" / "where")
     assert "either --decision or --held" in why()
     assert "either --decision or --held" in why("--decision", "01A", "--held", tmp_path)
+    (tmp_path / "empty").touch()
+    assert "GET /admin/audit/checkpoint gives one to keep" in why("--held", tmp_path / "empty")
     file_of(state).write_bytes(good.replace(b"US.AAPL", b"US.AAPX"))
     assert "guard audit verify" in why("--decision", "01A")
     file_of(state).write_bytes(good)
