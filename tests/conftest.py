@@ -4,9 +4,24 @@ A traceback that is logged is written as Python writes it, as the guard does: st
 all locals, takes seconds where a fault holds a whole guard.
 """
 
+import gc
+from collections.abc import Generator
+
+import pytest
 import structlog
 from hypothesis import settings
 
 settings.register_profile("untimed", deadline=None, print_blob=True)
 settings.load_profile("untimed")
 structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests that stay to the end: the collector looks for nothing among them, neither now nor later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
