@@ -126,7 +126,7 @@ def test_exit_2_for_what_is_no_count(tmp_path: Path, text: str) -> None:
     """As for every other limit among the flags, beside what else is wrong."""
     config = lay_out(tmp_path, toml='[listen]\nops = "nowhere"\n')
 
-    done = run("serve", "--config", config, "--max-orders-per-minute", text, cwd=tmp_path, env=KEYED)
+    done = run_here("serve", "--config", config, "--max-orders-per-minute", text, cwd=tmp_path, env=KEYED)
 
     assert done.returncode == 2
     told = [line.split(":")[1].strip() for line in done.stderr.splitlines()]
