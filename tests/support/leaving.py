@@ -1,6 +1,8 @@
 """What leaves for the daemon, looked at in the step in which it does; and a disk that says what is on it."""
 
+import fcntl
 import json
+import os
 from typing import Final
 
 import pytest
@@ -24,9 +26,10 @@ class Medium(Disk):
         self.is_broken = False
 
     def write(self, fd: int, data: memoryview) -> int:
-        """Writes."""
+        """Writes; what is not appended is beside the record."""
         written = super().write(fd, data)
-        self._unsynced += bytes(data[:written])
+        if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_APPEND:
+            self._unsynced += bytes(data[:written])
         return written
 
     def fdatasync(self, fd: int) -> None:
