@@ -29,7 +29,7 @@ ROUND_S: Final = 5.0
 TIMEOUT_S: Final = 3600.0  # for one of the programs beside the loop; one that hangs must not be the last that is begun
 PARTS_AT_ONCE: Final = 8  # some 100 kB, appended a turn of the loop each between two pauses
 PAUSE_S: Final = 0.005
-CLEAR_AGAIN_S: Final = 3600  # looking for what no record names reads all that is kept
+AGAIN_S: Final = 3600  # for what could not go: to look for it reads all that is kept, or leaves a record each time
 _ROOM_RECORDS: Final = 16
 _SPACE: Final = {
     "low": "the disk of the record is filling up; make room before new orders are refused",
@@ -75,6 +75,7 @@ class Keeper:
         self._is_told, self._turn = False, asyncio.Lock()
         self._is_held, self._space = False, "ample"
         self._clear_at_us: int | None = None  # what pruned records named is to go then
+        self._delete_at_us = 0  # segments may go from then on
 
     async def serve(self) -> None:
         """Runs one round after another until cancelled."""
@@ -176,7 +177,7 @@ class Keeper:
         now, needed = self._clock.wall(), (await asyncio.to_thread(behind, self._state, self._at_seq)).segment
         found = await asyncio.to_thread(outlived, self._state, now=now, retention=self._retention, needed=needed)
         self._tell_held(found.held)
-        if found.gone:
+        if found.gone and self._delete_at_us <= self._clock.mono_us():
             await self._delete(found.gone)
             self._clear_at_us = self._clock.mono_us()
         if self._clear_at_us is not None and self._clear_at_us <= self._clock.mono_us():
@@ -193,11 +194,16 @@ class Keeper:
         await self._read_back()
         record = await asyncio.to_thread(prune_record, self._state, numbers, sign=self._journal.sign_tree)
         await self._journal.durable(self._journal.append("prune", record))
+        self._delete_at_us = self._again_us()
         await asyncio.to_thread(delete, self._state, numbers, disk=self._disk)
+        self._delete_at_us = 0
         _log.info("pruned", segments=numbers, first_seq=record.first_seq)
 
+    def _again_us(self) -> int:
+        return self._clock.mono_us() + AGAIN_S * 1_000_000
+
     async def _clear_or_later(self, before: datetime) -> None:
-        self._clear_at_us = self._clock.mono_us() + CLEAR_AGAIN_S * 1_000_000
+        self._clear_at_us = self._again_us()
         try:
             await self._clear(before)
             self._clear_at_us = None
