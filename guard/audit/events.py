@@ -240,7 +240,8 @@ def _gap(one: Mapping[str, Any]) -> str:
     match one["what"]:
         case "gap":
             span = f"from {moment(one.get('since'))} to {moment(one.get('until'))}"
-            return f"{one.get('cancels')} cancels {span}: {one.get('reason')}"
+            many = one.get("cancels")
+            return f"{many} cancel{'' if many == 1 else 's'} {span}: {one.get('reason')}"
         case "clock":
             return f"by {int(one.get('step_us') or 0) / 1_000_000:+.3f} s"
         case "prune":

@@ -290,6 +290,17 @@ def test_what_is_counted_is_counted_beyond_what_is_listed() -> None:
     assert "The clock of the host stepped 1 time" in told
 
 
+@pytest.mark.parametrize(("many", "told"), [(1, "1 cancel from"), (2, "2 cancels from")])
+def test_a_gap_tells_how_many_cancels_passed(many: int, told: str) -> None:
+    """And from when to when, and why."""
+    facts = Facts()
+    row = {"cancels": many, "since": TS, "until": TS, "reason": "disk full"}
+    facts.take([(FoundRecord(Line(1, TS, "gap", "", b""), row))])
+
+    assert told in str(gaps(facts))
+    assert "disk full" in str(gaps(facts))
+
+
 def test_starts_and_stops_are_told_so_that_a_crash_is_seen() -> None:
     """Each start with what it ran without, each stop with its reason; two starts in a row are a crash."""
     rows: list[tuple[str, dict[str, Any]]] = [
