@@ -13,8 +13,8 @@ from guard.recovery.snapshots import resume
 from guard.terms import Verdict
 from tests.support.clock import ManualClock
 from tests.support.journal import outcome
+from tests.support.recovered import SMALL, placed, told
 from tests.support.signed import verdict
-from tests.unit.recovery.test_snapshots import SMALL, placed, told
 
 STRIDE: Final = 37  # bytes
 LOST: Final = (b"\0" * 5000, b"\0\n", b"half a line", b"no record\n", b"\n")  # what a disk shows in place of a block

@@ -31,6 +31,66 @@ FRIDAY: Final = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)  # 12:00 in Hong Kong, 
 REAL: Final = Account(Env.REAL, 1)
 PAPER: Final = Account(Env.SIMULATE, 1)
 _PREFIX_OF: Final = {"CN": "SH", "HKCC": "SH"}
+WHOLE: Final = """
+[policy]
+id = "desk"
+owner = "risk desk"
+rationale = "board limit"
+mode = "enforce"
+revision = 4
+expires_at = 2026-12-01T00:00:00Z
+[applies_to]
+keys = ["bot-*"]
+except_keys = ["bot-lab"]
+environments = ["real"]
+accounts = [281756478875559548]
+[instruments]
+markets = ["HK", "US", "FUTURES"]
+symbols = ["HK.*", "US.AAPL"]
+blocked_symbols = ["US.GME"]
+[orders]
+sides = ["BUY", "SELL"]
+types = ["NORMAL", "MARKET"]
+time_in_force = ["DAY", "GTC"]
+max_value = ["100000 HKD", "12500 USD"]
+max_qty = 10000
+max_premium = "20000 HKD"
+max_underlying_value = "500000 HKD"
+price_collar_percent = { stock = 10, option = 50, future = 5 }
+market_buffer_percent = 5
+per_day = 200
+duplicate_window_s = 5
+[hours]
+HK = ["09:30-12:00", "13:00-16:00"]
+US = "always"
+FUTURES = "always"
+[budgets]
+per = "key"
+daily_value = ["500000 HKD", "64000 USD"]
+resets = "08:30 Asia/Hong_Kong"
+open_orders = 20
+open_value = "300000 HKD"
+[rates]
+per = "key"
+new_orders = "15/30s"
+changes = ["20/30s", "100/300s"]
+reads = "3000/60s"
+cancels = "100/60s"
+[breaker]
+unknowns = "3/300s"
+daemon_refusals = ["20/60s", "100/3600s"]
+[reference]
+price_age_max_s = 5
+price_collar_missing = "refuse"
+[fx]
+USDHKD = "7.80"
+as_of = 2026-11-20
+max_age_days = 5
+buffer_percent = 1
+[rights]
+see = "account"
+touch = "own"
+"""
 
 
 def order(

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from tests.unit.bench.test_report import cells, results
+from tests.support.benched import cells, results
 
 ROOT: Final = Path(__file__).parents[3]
 

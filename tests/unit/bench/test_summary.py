@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tests.unit.bench.test_report import CPU_US, cells, results
+from tests.support.benched import CPU_US, cells, results
 
 ROOT: Final = Path(__file__).parents[3]
 

@@ -16,8 +16,8 @@ from guard.journal.record import encode
 from guard.journal.seen import SeenWorld
 from guard.terms import Claim, Instrument, Missing, Money, Reason, Valuation, Verdict
 from tests.support.clock import START_US
+from tests.support.entries import FULL
 from tests.support.journal import decision, outcome, refusal
-from tests.unit.journal.test_entries import FULL
 
 PREV: Final = "ab" * 32
 ORDINARY: Final = decision(

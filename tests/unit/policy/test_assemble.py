@@ -9,8 +9,7 @@ from guard.policy import PolicyDoc
 from guard.policy.assemble import bound_of
 from guard.policy.schema import Orders
 from guard.terms import Account, Env
-from tests.support.policy import doc
-from tests.unit.policy.test_parse import WHOLE
+from tests.support.policy import WHOLE, doc
 
 
 def test_every_key_of_a_policy_becomes_a_rule() -> None:

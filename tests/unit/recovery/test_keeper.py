@@ -28,8 +28,8 @@ from guard.recovery.snapshots import resume
 from tests.support.clock import ManualClock
 from tests.support.disk import FaultyDisk
 from tests.support.journal import decision, file_of
+from tests.support.recovered import placed, told
 from tests.support.signed import verdict
-from tests.unit.recovery.test_snapshots import placed, told
 
 SMALL: Final = JournalBounds(segment_bytes_max=8000)
 LONG: Final = timedelta(days=2557)

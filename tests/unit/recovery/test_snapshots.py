@@ -2,48 +2,24 @@
 
 import json
 from pathlib import Path
-from typing import Final
 
 import msgspec
 import pytest
 from msgspec import Raw
 
 from guard.errors import JournalFault
-from guard.journal import Counters, Decision, Journal, JournalBounds, Snapshot, Start, StateRecord, Stop, Vkey
+from guard.journal import Counters, Journal, JournalBounds, Snapshot, Start, StateRecord, Stop, Vkey
 from guard.journal import Policy as PolicyRecord
 from guard.journal.segments import first_line, segment_numbers
 from guard.journal.statedir import journal_dir
 from guard.policychange import PolicyChangeState
 from guard.recovery.readback import Recovered, fold_record, recover
 from guard.recovery.snapshots import RECENT_KEPT_MAX, main, parts, put_together, resume
-from guard.terms import Claim, Verdict
+from guard.terms import Verdict
 from guard.walk.recent import RecentDecision
 from tests.support.clock import ManualClock
-from tests.support.dump import dump
-from tests.support.journal import SHA, decision, file_of, outcome
-
-SMALL: Final = JournalBounds(segment_bytes_max=6000)
-
-
-def placed(number: int) -> Decision:
-    """A new order that was allowed."""
-    claims = (
-        Claim("spend", "day/key=trader|HKD", 100 + number, 10**9),
-        Claim("rate", "new/key=trader", 1, 10**6, window_ms=3_600_000),
-        Claim("slot", f"key/{number}", 0, window_ms=60_000, value=f"digest{number}"),
-    )
-    return decision(
-        f"01K{number:03d}",
-        t=number * 1_000_000,
-        effect="order_new",
-        environment="real",
-        account=1,
-        market="HK",
-        symbol="HK.00700",
-        order=Raw(b'{"qty":100}'),
-        claims=claims,
-        used=(0, 0, 0),
-    )
+from tests.support.journal import SHA, file_of, outcome
+from tests.support.recovered import SMALL, placed, told
 
 
 def lived(state: Path, orders: range, *, bounds: JournalBounds = SMALL) -> None:
@@ -76,16 +52,6 @@ def printed(state: Path, segment: int, capfdbinary: pytest.CaptureFixture[bytes]
     main(state, segment)
     first, *bodies = capfdbinary.readouterr().out.splitlines()
     return int(first), bodies
-
-
-def told(found: Recovered) -> dict[str, object]:
-    """Everything that was recovered, as plain data."""
-    recent = [msgspec.to_builtins(known) for known in found.recent.latest(10**6)]
-    return {
-        "state": dump(found.state),
-        "recent": recent,
-        "basics": (found.t_us, found.policy_sha256, found.vkey, found.is_crashed),
-    }
 
 
 def test_the_program_folds_the_closed_segments_and_nothing_later(
