@@ -14,13 +14,12 @@ import pytest
 from guard.admin.change import Who
 from guard.admin.rehearsal import Rehearsal
 from guard.simulator import Simulator
-from tests.scenarios.test_promoted import WIDE
 from tests.support.clock import ManualClock
 from tests.support.daemon import LENT, running_simulator
 from tests.support.guards import key, lay_out, order
 from tests.support.processes import Process, ask, children, free_port, process, run
 from tests.support.stage import stage
-from tests.support.story import PEOPLE
+from tests.support.story import PEOPLE, WIDE
 
 WAIT_S: Final = 60
 TOML: Final = """

@@ -41,6 +41,7 @@ from tests.support.stage import (
     is_passed,
     stage,
 )
+from tests.support.tokens import ISSUING
 
 ROWS: Final[list[dict[str, Any]]] = json.loads((Path(__file__).parents[1] / "seed/endpoints.json").read_text())
 MD5: Final = "e10adc3949ba59abbe56e057f20f883e"
@@ -51,10 +52,6 @@ MEANT: Final = {  # two examples of the reference cannot be meant; the order tha
 }
 PUBLIC: Final = {row["path"] for row in ROWS if not row["documented_scope_any_of"]}
 TRADES: Final = {"order_new", "order_change", "order_cancel"}
-ISSUING: Final = (
-    f'[[jwt]]\nissuer = "{tokens.ISSUER}"\naudience = "{tokens.AUDIENCE}"\njwks_file = "jwks.json"\n'
-    'algorithms = ["EdDSA"]\n'
-)
 
 
 def body_of(row: dict[str, Any]) -> Any:

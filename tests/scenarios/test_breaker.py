@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Final
 
-from guard.simulator.faults import HttpError, Ids, RetType
-from guard.terms import Reply
+from guard.simulator.faults import HttpError, Ids
 from tests.support.dump import dump
+from tests.support.faulted import declined, lost
 from tests.support.guards import operate, record, said
-from tests.support.stage import MODIFY, ORDER, Stage, again, code_of, is_passed, stage
+from tests.support.stage import MODIFY, ORDER, again, code_of, is_passed, stage
 
 KEYS: Final = (record("bot"), record("other"), record("desk", owner="a person"))
 POLICY: Final = """
@@ -17,20 +17,6 @@ max_value = ["1000000 HKD"]
 unknowns = "3/300s"
 daemon_refusals = "4/60s"
 """
-
-
-async def lost(scene: Stage, *, who: str = "bot") -> Reply:
-    """An order of which nobody knows what became, a second after the one before."""
-    scene.clock.advance(s=1)
-    scene.daemon.faults.add(HttpError(500), path=ORDER)
-    return await scene.place(who=who, price=100 + len(scene.daemon.requests))
-
-
-async def declined(scene: Stage) -> Reply:
-    """An order that the daemon refuses, a second after the one before."""
-    scene.clock.advance(s=1)
-    scene.daemon.faults.add(RetType(-1), path=ORDER)
-    return await scene.place()
 
 
 async def test_the_third_unknown_stops_the_key_and_nobody_else(tmp_path: Path) -> None:

@@ -15,11 +15,10 @@ from guard.terms import Reply
 from guard.walk.carrier import OnRecord
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
-from tests.scenarios.test_access_walk import ISSUING
-from tests.scenarios.test_cancels import STATES
 from tests.support import tokens
 from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.guards import record, said, write_keys
+from tests.support.halted import STATES
 from tests.support.stage import (
     CANCEL_ALL,
     DAILY,
@@ -34,6 +33,7 @@ from tests.support.stage import (
     is_passed,
     stage,
 )
+from tests.support.tokens import ISSUING
 
 OWNERS: Final = (record("bot"), record("other"), record("desk", owner="a person"))
 ALL: Final = [(CANCEL_ALL, account()), (MODIFY, account(op="CANCEL", for_all=True))]

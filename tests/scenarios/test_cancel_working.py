@@ -15,7 +15,7 @@ from guard.limits import TradingRule
 from guard.recovery.readback import recover
 from guard.simulator.faults import Hold, RetType
 from guard.simulator.orders import Status
-from tests.scenarios.test_hostile_orders import Busy
+from tests.support.daemon import Busy
 from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.guards import operate, record, said, write_keys
 from tests.support.stage import (

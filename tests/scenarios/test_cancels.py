@@ -3,17 +3,16 @@ an explicit cancel rate stop it.
 """
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import pytest
 
-from guard.admin.change import Who
 from guard.simulator.faults import Delay, Hold, HttpError, Reset, RetType
 from guard.terms import Reply
 from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.guards import lines, record, said
+from tests.support.halted import STATES, broken
 from tests.support.stage import (
     ACCOUNTS,
     CANCEL_ALL,
@@ -21,7 +20,6 @@ from tests.support.stage import (
     MODIFY,
     ORDER,
     TRADING,
-    Stage,
     account,
     again,
     change,
@@ -32,69 +30,6 @@ from tests.support.stage import (
 )
 
 PATIENT: Final = TRADING + "[daemon]\nread_timeout_s = 3600\n"
-
-
-async def _locked(scene: Stage) -> None:
-    await scene.set_state("locked")
-
-
-async def _cancel_only(scene: Stage) -> None:
-    await scene.set_state("cancel_only", keys=("bot",))
-
-
-async def _reduce_only(scene: Stage) -> None:
-    await scene.set_state("reduce_only", markets=("HK",))
-
-
-async def _halt(scene: Stage) -> None:
-    (scene.guard.directory / "HALT").touch()
-
-
-async def _draining(scene: Stage) -> None:
-    scene.guard.desk.is_draining = True
-
-
-async def _exhausted(scene: Stage) -> None:
-    """Every window, count and budget is used up, and the hours are over."""
-    scene.write_policy(SHUT)
-    assert (await scene.guard.changes.policies.reload(BY)).result == "applied"
-
-
-async def _no_policies(scene: Stage) -> None:
-    scene.lose_policies()
-
-
-async def _broken(scene: Stage) -> None:
-    disk = scene.guard._disk
-    assert isinstance(disk, FaultyDisk)
-    disk.fails["write"] = NO_SPACE
-    assert code_of(await scene.place(remark="breaks")) == (503, "journal_unavailable")
-
-
-BY = Who(by="desk")
-SHUT: Final = """
-[instruments]
-markets = []
-[hours]
-[orders]
-max_value = "0 HKD"
-per_day = 0
-[budgets]
-daily_value = "0 HKD"
-[rates]
-new_orders = "0/30s"
-changes = "0/30s"
-"""
-STATES: Final[dict[str, tuple[Callable[[Stage], Any], int, str]]] = {
-    "locked": (_locked, 423, "halted"),
-    "cancel_only": (_cancel_only, 423, "halted"),
-    "reduce_only": (_reduce_only, 403, "reduce_only"),
-    "HALT": (_halt, 423, "halted"),
-    "draining": (_draining, 503, "draining"),
-    "no limit has room": (_exhausted, 403, "market"),
-    "no policies": (_no_policies, 503, "policy_unavailable"),
-    "the journal is broken": (_broken, 503, "journal_unavailable"),
-}
 
 
 @pytest.mark.parametrize("name", STATES)
@@ -196,7 +131,7 @@ async def test_cancels_that_pass_a_broken_journal_are_told_at_the_next_start(tmp
     disk = FaultyDisk()
     async with stage(tmp_path, policies=DAILY, disk=disk) as scene:
         orders = [await scene.placed(remark=f"n{n}") for n in range(3)]
-        await _broken(scene)
+        await broken(scene)
         replies = [await scene.cancel(mine) for mine in orders]
     async with again(scene.config, daemon=scene.daemon, clock=scene.clock) as scene:
         gaps = await scene.records("gap")

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import pytest
 
 from guard.admin.change import Who
-from tests.support.clock import ManualClock
+from tests.support.clock import end
 from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.guards import operate, record, write_keys
 from tests.support.stage import Stage, again, code_of, is_passed, stage
@@ -263,11 +263,6 @@ async def test_what_changed_meanwhile_is_not_approved(tmp_path: Path) -> None:
         assert (await reload(scene))["result"] == "unchanged"
         assert (await scene.records("policy"))[-1]["result"] == "withdrawn"
         assert (await approve(scene, asked["sha256"]))[0] == 422
-
-
-def end(clock: ManualClock, minutes: int = 10) -> str:
-    """A time in so many minutes."""
-    return (clock.wall() + timedelta(minutes=minutes)).isoformat()
 
 
 async def test_from_its_end_on_nothing_is_judged_by_what_was_in_force_for_a_time(tmp_path: Path) -> None:

@@ -1,15 +1,15 @@
 """A disabled order takes no room, and comes back as a new order would come (W05)."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from guard.simulator.faults import Fault, HttpError, RetType, Unreachable
 from guard.simulator.orders import Status
 from tests.support.guards import codes
-from tests.support.stage import MODIFY, Stage, again, code_of, is_passed, stage
-from tests.support.tracked import at_daemon
+from tests.support.stage import MODIFY, again, code_of, is_passed, stage
+from tests.support.tracked import ENABLE, at_daemon, rested
 
 LOOSE: Final = """
 [orders]
@@ -19,15 +19,6 @@ per_day = 50
 [rates]
 new_orders = "50/60s"
 """
-ENABLE: Final[dict[str, Any]] = {"op": "ENABLE", "qty": None, "price": None}
-
-
-async def rested(scene: Stage, order_id_ex: str) -> None:
-    """The order is disabled, and the guard has seen that it is."""
-    assert is_passed(await scene.cancel(order_id_ex, op="DISABLE"))
-    for _ in range(4):
-        scene.clock.advance(s=31)
-        await scene.guard.reconciler.turn()
 
 
 @pytest.mark.parametrize(

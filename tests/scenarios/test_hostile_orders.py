@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from guard.simulator import Simulator
 from guard.simulator.faults import Reset
 from guard.simulator.orders import Status
-from guard.terms import Answer, Failure, Outbound
+from tests.support.daemon import Busy
 from tests.support.guards import codes, order, record, said, write_keys
 from tests.support.stage import CANCEL_ALL, DAILY, MODIFY, ORDER, account, code_of, decision_of, is_passed, stage
 
@@ -79,24 +78,6 @@ async def test_w12_a_cancel_of_everything_names_the_market_that_was_looked_at(tm
 
         sent = s.reached(CANCEL_ALL) + s.reached(MODIFY)
         assert [request.json["c2s"]["trd_market"] for request in sent] == [1, 1]
-
-
-class Busy(Simulator):
-    """A daemon to which every connection is taken: orders wait for one, and are asked again before they leave."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waiting, self.free = asyncio.Event(), asyncio.Event()
-        self.busy_for = frozenset[str]()
-
-    async def send(self, request: Outbound) -> Answer | Failure:
-        """As the client does it: wait, then look, then send."""
-        if request.is_trade or request.path in self.busy_for:
-            self.waiting.set()
-            await self.free.wait()
-            if request.may_leave is not None and not request.may_leave():
-                return Failure("held", "it was withdrawn while it waited for a connection", is_sent=False)
-        return await super().send(request)
 
 
 async def test_a_halt_reaches_orders_that_wait_for_a_connection(tmp_path: Path) -> None:

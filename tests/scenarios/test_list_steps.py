@@ -8,11 +8,12 @@ from types import FrameType
 
 import pytest
 
+import guard
 from guard.simulator.faults import Ids, Reset
 from guard.simulator.instruments import LISTED
-from tests.scenarios.test_steps import GUARD
 from tests.support.stage import ORDER, Stage, code_of, is_passed, stage
 
+GUARD = str(Path(guard.__file__).parent)
 POLICY = '[orders]\nmax_value = "1000000 HKD"\n[rates]\nnew_orders = "1000/60s"\n'
 ROWS = 40
 

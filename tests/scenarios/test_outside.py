@@ -1,7 +1,6 @@
 """Orders that were placed elsewhere: seen, counted once, imported as nobody's, and followed to their end."""
 
 import asyncio
-import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -11,8 +10,8 @@ import pytest
 from guard.limits import NOBODY, Holder
 from guard.simulator.faults import HttpError, Ids
 from guard.simulator.orders import Order, Status
-from guard.terms import Answer, OrderType, Outbound
-from tests.support.guards import OPEN_POLICY, operate, order, record, said
+from guard.terms import OrderType
+from tests.support.guards import OPEN_POLICY, operate, record, said
 from tests.support.stage import (
     CANCEL_ALL,
     MODIFY,
@@ -24,29 +23,10 @@ from tests.support.stage import (
     is_passed,
     stage,
 )
-from tests.support.tracked import LIMITS, at_daemon, fill, held, holds, round_trip
+from tests.support.tracked import LIMITS, TOUCH, at_daemon, elsewhere, fill, held, holds, round_trip, seen
 
 KEYS: Final = (record("bot"), record("other"), record("desk", owner="a person"))
-TOUCH: Final = LIMITS + '[rights]\ntouch = "account"\n'
 LISTS: Final = "/api/orders"
-
-
-async def elsewhere(scene: Stage, **members: Any) -> str:
-    """Somebody places an order at the daemon itself: its external id."""
-    body = json.dumps(order(**{"price": 200} | members)).encode()
-    answer = await scene.daemon.send(Outbound("POST", ORDER, body, 5.0))
-    assert isinstance(answer, Answer)
-    told = json.loads(answer.body)
-    assert told["ret_type"] == 0, told
-    scene.daemon.requests.clear()
-    return str(told["s2c"]["order_id_ex"])
-
-
-async def seen(scene: Stage) -> None:
-    """A list shows it, as it does within a minute where nothing else is going on."""
-    scene.clock.advance(s=61)
-    await scene.guard.reconciler.turn()
-    await scene.guard.reconciler.turn()
 
 
 def imported(scene: Stage) -> list[Holder]:

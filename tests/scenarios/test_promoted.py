@@ -1,43 +1,14 @@
 """A policy that is promoted goes on from what its shadow counted, as if it had been enforced all along."""
 
 from pathlib import Path
-from typing import Any, Final
 
 import pytest
 
 from guard.admin.change import ChangeResult, Who
 from tests.support.stage import Stage, again, code_of, is_passed, stage
-from tests.support.story import DESK, PEOPLE, live
-
-WIDE: Final = '[orders]\nmax_value = ["60000 HKD", "9000 USD"]\n'
-ROOMY: Final = """
-[policy]
-mode = "{mode}"
-[orders]
-per_day = 100000
-[budgets]
-per = "account"
-daily_value = ["900000000 HKD", "900000000 USD"]
-open_orders = 100000
-open_value = ["900000000 HKD", "900000000 USD"]
-[rates]
-per = "account"
-new_orders = "100000/60s"
-changes = "100000/60s"
-"""
+from tests.support.story import DESK, PEOPLE, ROOMY, WIDE, live, plain
 
 pytestmark = pytest.mark.usefixtures("lists_when_told")
-
-
-def plain(scene: Stage) -> dict[str, Any]:
-    """The ledger without shadows: sums, what is spent, windows, and what each order holds."""
-    found = scene.ledger()
-    held = [
-        sorted((cell, *part) for cell, part in holder["holds"].items() if "/shadow:" not in cell)
-        for holder in found["holders"].values()
-    ]
-    cells = {name: {c: v for c, v in found[name].items() if "/shadow:" not in c} for name in ("sums", "spent", "logs")}
-    return cells | {"holders": sorted(held)}
 
 
 async def promote(scene: Stage, text: str, name: str = "roomy.toml") -> ChangeResult:

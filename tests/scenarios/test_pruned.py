@@ -16,8 +16,8 @@ from guard.policy import PolicyDoc, parse_policy
 from guard.recovery.keeper import Keeper
 from guard.replay import Options, Replay, replayed
 from guard.replay.suggested import suggested
-from tests.scenarios.test_long_lives import POLICY, SMALL, busy
 from tests.support.guards import record
+from tests.support.longlived import POLICY, SMALL, busy
 from tests.support.stage import Stage, again, code_of, decision_of, is_passed, stage
 
 LONG_AGO: Final = "2020-01-01T00:00:00.000000Z"

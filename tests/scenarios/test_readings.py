@@ -1,58 +1,18 @@
 """Reads of callers' connections: no task each, and the same answers, refusals, faults and ends as by any other way."""
 
 import asyncio
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
-from guard.lifecycle import Guard
-from guard.terms import Call, Reply
+from guard.terms import Reply
 from guard.walk.floods import Floods
-from guard.walk.hooks import HOOKS
+from tests.support.batches import QUOTE, TENCENT, break_second, noting, quotes, told
 from tests.support.clock import ManualClock
 from tests.support.guards import answered, begun, call, guarded, order, said
 from tests.support.scripted_daemon import Talk, answer
 from tests.support.stage import MODIFY, change, stage
-
-QUOTE: Final = "/api/quote"
-TENCENT: Final = {"symbol": "HK.00700"}
-
-
-def quotes(count: int, **head: str) -> list[Call]:
-    """So many requests for a quote."""
-    return [call(QUOTE, TENCENT, **head) for _ in range(count)]
-
-
-def noting(guard: Guard, *steps: str) -> list[str]:
-    """A log of these steps from now on."""
-    log: list[str] = []
-
-    def noted(step: str, hook: Callable[..., Any]) -> Callable[..., Any]:
-        def called(*args: Any, **more: Any) -> Any:
-            log.append(step)
-            return hook(*args, **more)
-
-        return called
-
-    guard.pipeline.hooks = replace(HOOKS, **{step: noted(step, getattr(HOOKS, step)) for step in steps})
-    return log
-
-
-def break_second(guard: Guard, step: str) -> None:
-    """The second request that comes to this step from now on meets a fault of ours there."""
-    count = 0
-
-    def second(*args: Any, **more: Any) -> Any:
-        nonlocal count
-        count += 1
-        if count == 2:
-            raise RuntimeError
-        return getattr(HOOKS, step)(*args, **more)
-
-    guard.pipeline.hooks = replace(HOOKS, **{step: second})
 
 
 async def test_reads_of_one_turn_take_each_step_together_and_no_task(tmp_path: Path) -> None:
@@ -112,11 +72,6 @@ async def test_a_fault_as_a_turn_is_opened_answers_each_of_its_requests(tmp_path
         assert [str(fault) for fault in failed] == ["the walk failed"] * 4
         clock.is_broken = False
         assert [reply.status for reply in await answered(scene.guard, *quotes(3))] == [200] * 3
-
-
-def told(reply: Reply) -> tuple[int, Mapping[str, str], int]:
-    """What two answers to the same request have in common."""
-    return reply.status, {k: v for k, v in reply.headers if k not in {"Guard-Decision", "RateLimit"}}, len(reply.body)
 
 
 @pytest.mark.parametrize("head", [{}, {"who": "nobody"}, {"who": None}])

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from guard.terms import Reply
-from tests.scenarios.test_access_walk import ISSUING
-from tests.scenarios.test_change_control import end
 from tests.support import tokens
+from tests.support.clock import end
 from tests.support.guards import operate, record, write_keys
 from tests.support.stage import DAILY, TRADING, Stage, code_of, is_passed, stage
+from tests.support.tokens import ISSUING
 
 BOT: Final = record("bot")
 DESK: Final = record("desk", owner="a person")

@@ -17,7 +17,6 @@ from guard.simulator.faults import Stage as Call
 from guard.simulator.orders import Status
 from guard.terms import Answer, Failure, Reply
 from guard.walk import recent
-from tests.scenarios.test_outside import elsewhere
 from tests.support.clock import ManualClock
 from tests.support.guards import operate, record, said
 from tests.support.stage import (
@@ -33,7 +32,7 @@ from tests.support.stage import (
     ledger_of,
     stage,
 )
-from tests.support.tracked import round_trip
+from tests.support.tracked import elsewhere, round_trip
 
 LIMITS: Final = """
 [orders]

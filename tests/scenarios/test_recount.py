@@ -16,11 +16,10 @@ from guard.errors import JournalFault
 from guard.loop.child import Child, child
 from guard.policy import PolicyDoc, parse_policy
 from guard.replay import Options, counted, replayed
-from tests.scenarios.test_promoted import ROOMY, WIDE, plain
 from tests.support.guards import operate, record, write_keys
 from tests.support.journal import overwrite
 from tests.support.stage import again, code_of, is_passed, stage
-from tests.support.story import DESK, PEOPLE, live
+from tests.support.story import DESK, PEOPLE, ROOMY, WIDE, live, plain
 
 NEW = ROOMY.format(mode="enforce") + '[breaker]\nunknowns = "1000/600s"\ndaemon_refusals = "1000/900s"\n'
 

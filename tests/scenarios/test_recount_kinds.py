@@ -7,11 +7,11 @@ import pytest
 
 from guard.admin.change import ChangeResult, Who
 from guard.simulator.faults import Reset
-from tests.scenarios.test_breaker import declined, lost
-from tests.scenarios.test_outside import TOUCH, elsewhere, seen
+from tests.support.faulted import declined, lost
 from tests.support.guards import operate, record, write_keys
 from tests.support.journal import overwrite
 from tests.support.stage import ORDER, TRADING, Stage, account, again, code_of, is_passed, stage
+from tests.support.tracked import TOUCH, elsewhere, seen
 
 KEYS: Final = (record("bot"), record("other"), record("desk", owner="a person"))
 CAP: Final = '[orders]\nmax_value = "1000000 HKD"\n'

@@ -19,10 +19,9 @@ from guard.limits import grafting, staging
 from guard.recovery import beginning
 from guard.replay import counted
 from guard.tracking import Reconciler
-from tests.scenarios.test_promoted import ROOMY, WIDE, plain
 from tests.support.guards import record
 from tests.support.stage import Stage, again, is_passed, stage
-from tests.support.story import DESK, PEOPLE, live
+from tests.support.story import DESK, PEOPLE, ROOMY, WIDE, live, plain
 
 NEW = ROOMY.format(mode="enforce")
 

@@ -6,7 +6,6 @@ import re
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
 
 import pytest
 from msgspec.json import encode as encoded
@@ -17,20 +16,20 @@ from guard.cli.audit import app
 from guard.cli.proof import examined
 from guard.errors import JournalFault
 from guard.journal import Decision, decode
-from guard.policy import RULES_VERSION, PolicyDoc, parse_policy
-from guard.replay import Options, Replay, inforce, replayed
+from guard.policy import RULES_VERSION
+from guard.replay import inforce
 from guard.replay.__main__ import main as replay_of_kept
 from guard.replay.explained import explained
 from guard.replay.judging import asked, judgement_of
 from tests.support.commands import called
 from tests.support.guards import begun, call, order, record, write_keys
+from tests.support.replays import PAST, past
 from tests.support.stage import (
     ACCOUNTS,
     CANCEL_ALL,
     DAILY,
     MODIFY,
     ORDER,
-    Stage,
     account,
     again,
     change,
@@ -41,22 +40,6 @@ from tests.support.stage import (
 )
 from tests.support.story import DESK, PEOPLE, live
 from tests.support.tracked import round_trip
-
-PAST: Final = "2000-01-01T00:00:00.000000Z"
-
-
-def docs(text: str) -> list[PolicyDoc]:
-    """A policy that is called desk."""
-    found = parse_policy(text, file="desk.toml")
-    assert isinstance(found, PolicyDoc), found
-    return [found]
-
-
-async def past(scene: Stage, other: str | None = None, **options: Any) -> Replay:
-    """The stage's record, replayed."""
-    await scene.written()
-    wanted = Options(options.pop("since", PAST), docs=None if other is None else docs(other), **options)
-    return replayed(scene.config.parent / "state", wanted, now=scene.clock.wall())
 
 
 async def test_the_policies_of_the_day_reproduce_every_decision(tmp_path: Path) -> None:

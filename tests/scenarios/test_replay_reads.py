@@ -9,9 +9,9 @@ import pytest
 
 from guard.admin.change import Who
 from guard.replay.span import earlier, span_from
-from tests.scenarios.test_long_lives import SMALL
-from tests.scenarios.test_replay import past
 from tests.support.guards import record
+from tests.support.longlived import SMALL
+from tests.support.replays import past
 from tests.support.stage import TRADING, Stage, account, again, stage
 
 ORDERS: Final = "/api/orders"

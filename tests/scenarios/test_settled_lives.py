@@ -2,20 +2,26 @@
 
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from guard.recovery.readback import recover
 from guard.replay import Options, replayed
 from guard.simulator.faults import Ids, Reset
-from tests.scenarios.test_outside import elsewhere
-from tests.scenarios.test_reconcile import LIMITS
 from tests.support.guards import operate, record
 from tests.support.stage import MODIFY, ORDER, Stage, again, ledger_of, stage
-from tests.support.tracked import round_trip
+from tests.support.tracked import elsewhere, round_trip
 
-ROOM = LIMITS.replace("00000 HKD", "0000000 HKD")
+ROOM: Final = """
+[orders]
+max_value = "100000000 HKD"
+[budgets]
+daily_value = "50000000 HKD"
+open_value = "40000000 HKD"
+[rates]
+new_orders = "1000/60s"
+"""
 
 
 async def place(scene: Stage, dice: Random) -> None:

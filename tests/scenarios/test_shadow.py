@@ -11,12 +11,11 @@ from guard.admin.change import Who
 from guard.simulator.faults import HttpError
 from guard.terms import LEDGER_UNIT, Reply
 from guard.tracking import Reconciler
-from tests.scenarios.test_enable import ENABLE, rested
 from tests.support.guards import operate, record
 from tests.support.stage import ORDER, Stage, again, is_passed, stage
-from tests.support.story import DESK, MARKET, PEOPLE, live
+from tests.support.story import DESK, MARKET, PEOPLE, WIDE, live
+from tests.support.tracked import ENABLE, rested
 
-WIDE: Final = '[orders]\nmax_value = ["60000 HKD", "9000 USD"]\n'
 TIGHT: Final = """
 [policy]
 mode = "shadow"

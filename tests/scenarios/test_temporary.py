@@ -10,7 +10,7 @@ from guard import lifecycle, supervisor
 from guard.admin.change import Who
 from guard.journal.backlog import QueueBounds
 from guard.replay.explained import explained
-from tests.scenarios.test_change_control import end
+from tests.support.clock import end
 from tests.support.guards import operate, order, record, said
 from tests.support.journal import overwrite
 from tests.support.stage import Stage, again, code_of, decision_of, is_passed, stage

@@ -22,7 +22,7 @@ from guard.walk.desk import Desk
 from guard.walk.hooks import HOOKS
 from guard.walk.recorder import Recorder
 from guard.walk.sending import Sending
-from tests.scenarios.test_readings import break_second, noting, quotes, told
+from tests.support.batches import break_second, noting, quotes, told
 from tests.support.clock import ManualClock
 from tests.support.daemon import running_simulator
 from tests.support.guards import Waiting, answered, begun, call, lay_out, made, order, said

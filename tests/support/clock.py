@@ -1,6 +1,6 @@
 """A clock that stands still until a test winds it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from guard.clock import ulid
@@ -52,3 +52,8 @@ class ManualClock:
     def step_wall(self, *, s: int) -> None:
         """Someone sets the machine's clock: the wall steps, the others do not."""
         self._wall_us += s * 1_000_000
+
+
+def end(clock: ManualClock, minutes: int = 10) -> str:
+    """A time in so many minutes."""
+    return (clock.wall() + timedelta(minutes=minutes)).isoformat()

@@ -1,5 +1,6 @@
 """The simulated daemon on an ephemeral loopback port, and builders of requests to it."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -36,6 +37,24 @@ class ShowingRows(Simulator):
         for row in told["s2c"][self._member]:
             row.update(self._besides)
         return Answer(answer.status, answer.content_type, json.dumps(told).encode())
+
+
+class Busy(Simulator):
+    """A daemon to which every connection is taken: orders wait for one, and are asked again before they leave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting, self.free = asyncio.Event(), asyncio.Event()
+        self.busy_for = frozenset[str]()
+
+    async def send(self, request: Outbound) -> Answer | Failure:
+        """As the client does it: wait, then look, then send."""
+        if request.is_trade or request.path in self.busy_for:
+            self.waiting.set()
+            await self.free.wait()
+            if request.may_leave is not None and not request.may_leave():
+                return Failure("held", "it was withdrawn while it waited for a connection", is_sent=False)
+        return await super().send(request)
 
 
 @asynccontextmanager

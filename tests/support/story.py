@@ -42,6 +42,22 @@ touch = "own"
 """
 MARKET: Final = account(side="BUY", code="00700", qty=100, order_type="MARKET")
 FAULTS: Final[tuple[Fault, ...]] = (Reset(acts=True), HttpError(400), Unreachable())
+WIDE: Final = '[orders]\nmax_value = ["60000 HKD", "9000 USD"]\n'
+ROOMY: Final = """
+[policy]
+mode = "{mode}"
+[orders]
+per_day = 100000
+[budgets]
+per = "account"
+daily_value = ["900000000 HKD", "900000000 USD"]
+open_orders = 100000
+open_value = ["900000000 HKD", "900000000 USD"]
+[rates]
+per = "account"
+new_orders = "100000/60s"
+changes = "100000/60s"
+"""
 
 
 async def live(scene: Stage, *, turns: int, seed: int) -> list[Reply]:
@@ -93,3 +109,14 @@ async def _one(scene: Stage, dice: Random, ids: list[tuple[str, str]], *, turn: 
 def _are_named(scene: Stage) -> bool:
     """No order waits for its name: a cancel of all would wait for it beside the story, in real time."""
     return all(holder.order_id for holder in scene.guard.desk.state.holders.values())
+
+
+def plain(scene: Stage) -> dict[str, Any]:
+    """The ledger without shadows: sums, what is spent, windows, and what each order holds."""
+    found = scene.ledger()
+    held = [
+        sorted((cell, *part) for cell, part in holder["holds"].items() if "/shadow:" not in cell)
+        for holder in found["holders"].values()
+    ]
+    cells = {name: {c: v for c, v in found[name].items() if "/shadow:" not in c} for name in ("sums", "spent", "logs")}
+    return cells | {"holders": sorted(held)}

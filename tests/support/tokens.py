@@ -17,6 +17,9 @@ ISSUER: Final = "https://issuer.example"
 AUDIENCE: Final = "guard"
 NOW_S: Final = int(NOW.timestamp())
 SECRET: Final = b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+ISSUING: Final = (
+    f'[[jwt]]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\njwks_file = "jwks.json"\nalgorithms = ["EdDSA"]\n'
+)
 
 
 @cache
