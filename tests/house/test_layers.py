@@ -2,6 +2,7 @@
 
 import ast
 from collections import defaultdict
+from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ import pytest
 
 from tests.house.pure import MODULES, WORDS, name_of, pure
 
+TESTS: Final = Path(__file__).parents[1]
 IO: Final = frozenset(
     {"asyncio", "aiohttp", "socket", "os", "pathlib", "time", "random", "secrets", "logging", "subprocess", "threading"}
 )
@@ -37,6 +39,16 @@ def _imports(path: Path) -> set[str]:
                 f"{node.module}.{alias.name}" if node.module == "guard" else str(node.module) for alias in node.names
             }
     return found
+
+
+def _modules(path: Path) -> Iterator[str]:
+    """All that a module may have imported as a module, by its whole name."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _rooms(imports: set[str]) -> set[str]:
@@ -71,6 +83,18 @@ def test_nobody_imports_the_drivers(path: Path) -> None:
         assert "cli" not in ours
     if room not in FREE:
         assert not ours & {"lifecycle", "pipeline", "admin"}
+
+
+def test_no_test_is_a_library() -> None:
+    """What two test modules share stands in tests/support: a test may be split, renamed or deleted by itself."""
+    shared = [
+        f"{path.relative_to(TESTS)} takes from {module}"
+        for path in sorted(TESTS.rglob("*.py"))
+        for module in _modules(path)
+        if module.startswith("tests.") and module.rpartition(".")[2].startswith("test_")
+    ]
+
+    assert not shared
 
 
 def test_imports_have_no_cycle() -> None:
