@@ -44,7 +44,10 @@ def measure(folder: Path, levels: Iterable[tuple[int, int]], *, rounds: int, say
         path = folder / "level.json"
         words = ("--orders", orders, "--policies", policies, "--rounds", rounds, "--work", folder, "--json", path)
         command = [sys.executable, str(HERE / "pauses.py"), *map(str, words)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LEVEL_S)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LEVEL_S)
+        except subprocess.TimeoutExpired as late:
+            raise machine.Unfit(f"the pauses could not be measured within {LEVEL_S} s") from late
         if done.returncode != 0:
             raise machine.Unfit(f"the pauses could not be measured: {done.stdout[-1000:]}{done.stderr[-1000:]}")
         found += msgspec.json.decode(path.read_bytes(), type=list[Level])

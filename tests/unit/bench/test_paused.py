@@ -48,3 +48,16 @@ def test_a_run_measures_each_level_in_a_process_of_its_own(
     program.write_text("raise SystemExit('an order was refused')")
     with pytest.raises(bench("machine").Unfit, match="an order was refused"):
         paused.measure(tmp_path / "again", ((3, 1),), rounds=1, say=said.append)
+
+
+def test_a_level_that_does_not_come_to_an_end_ends_the_run(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As one that ends in a fault does."""
+    paused = bench("paused")
+    monkeypatch.setattr(paused, "HERE", tmp_path)
+    monkeypatch.setattr(paused, "LEVEL_S", 0)
+    (tmp_path / "pauses.py").write_text("import time\nwhile True:\n    time.sleep(1)\n")
+
+    with pytest.raises(bench("machine").Unfit, match="could not be measured within 0 s"):
+        paused.measure(tmp_path / "pauses", ((3, 1),), rounds=1, say=lambda _: None)
