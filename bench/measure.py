@@ -36,8 +36,7 @@ Say = Callable[[str], None]
 class Results(msgspec.Struct):
     """Everything that a run found out. `memory_began`: when memory was measured, if before.
 
-    `summary`: the same as the tables have it, see `summary.py`. `calibration`: a fixed loop a round, of runs that had
-    none a window.
+    `summary`: the same as the tables have it, see `summary.py`.
     """
 
     plan: Plan
@@ -52,7 +51,6 @@ class Results(msgspec.Struct):
     verified: list[str]
     recorded: dict[str, dict[str, int]]
     skipped: dict[str, str] = {}
-    calibration: list[float] = []
     scale: Scale | None = None
     frames: list[Frames] = []
     memory_began: str = ""

@@ -59,7 +59,7 @@ def between_rounds(results: Results) -> float:
     loops: dict[int, list[float]] = {}
     for window in results.windows:
         loops.setdefault(window.turn, []).append(window.loop_ms)
-    medians = [median(each) for each in loops.values() if min(each) > 0] or results.calibration or [1.0]
+    medians = [median(each) for each in loops.values() if min(each) > 0] or [1.0]
     return max(medians) / min(medians)
 
 

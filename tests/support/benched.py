@@ -58,7 +58,6 @@ def results(bench: Any, *, with_scale: bool = True, readings: list[int] | None =
         verified=["ok: all of it"],
         recorded={"guard": {"allowed": 5, "accepted": 5, "refused": 1}},
         skipped={"haproxy": "haproxy is not installed"},
-        calibration=[1.0, 1.0],
         scale=scale(bench) if with_scale else None,
         frames=[
             bench("fanout").Frames(name, 0, 100, 32, cost, 1.0) for name, cost in (("guard", 1.0), ("aiohttp", 8.0))

@@ -62,15 +62,6 @@ def test_a_run_of_which_much_is_to_be_doubted_is_a_noisy_one(bench: Any) -> None
     assert "**A noisy run:**" in bench("report").document(found)
 
 
-def test_earlier_results_without_loops_are_told_by_their_rounds(bench: Any) -> None:
-    """One loop a round was all they had."""
-    found = results(bench)
-    found.calibration = [1.0, 2.25]
-
-    assert "A fixed loop took up to 2.25 times as long" in bench("report")._noise(found)
-    assert "to be doubted" not in bench("report")._noise(found)
-
-
 def test_the_loop_runs_on_the_core_that_is_named_and_leaves_the_others_as_they_were(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
