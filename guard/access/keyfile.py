@@ -42,8 +42,8 @@ class EditFault(SettingsFault):
         self.is_written = is_written
 
 
-class Disk:
-    """The steps that can fail on a disk, and how long to wait for it; tests bring one that fails, before or after."""
+class KeyfileDisk:
+    """The steps of an edit that can fail, and how long to wait for the lock; tests bring some that fail."""
 
     lock_wait_s: float = LOCK_WAIT_S
 
@@ -65,13 +65,13 @@ def load(path: Path) -> Keyring:
     return _load(path)[0]
 
 
-def add(path: Path, record: dict[str, Any], *, disk: Disk | None = None) -> None:
+def add(path: Path, record: dict[str, Any], *, disk: KeyfileDisk | None = None) -> None:
     """Append one record, creating the file where there is none."""
-    _edit(path, lambda document: (edits.added(document, record), None), disk=disk or Disk(), may_create=True)
+    _edit(path, lambda document: (edits.added(document, record), None), disk=disk or KeyfileDisk(), may_create=True)
 
 
 def revoke(
-    path: Path, key_id: str, *, is_whole_name: bool = False, disk: Disk | None = None
+    path: Path, key_id: str, *, is_whole_name: bool = False, disk: KeyfileDisk | None = None
 ) -> tuple[list[str], list[str]]:
     """Take a record out, or all of its name; the ids that went, and those of the same name that stay."""
 
@@ -79,7 +79,7 @@ def revoke(
         after, gone, left = edits.revoked(document, key_id, is_whole_name=is_whole_name)
         return after, (gone, left)
 
-    return _edit(path, change, disk=disk or Disk())
+    return _edit(path, change, disk=disk or KeyfileDisk())
 
 
 def rotate(
@@ -96,7 +96,7 @@ def rotate(
         )
         return after, (new_id, old_id)
 
-    return _edit(path, change, disk=Disk())
+    return _edit(path, change, disk=KeyfileDisk())
 
 
 def _load(path: Path) -> tuple[Keyring, bytes]:
@@ -137,7 +137,9 @@ def mode_errors(mode: int, path: Path, *, is_secret: bool = True) -> list[str]:
     )
 
 
-def _edit(path: Path, change: Callable[[Document], tuple[Document, _T]], *, disk: Disk, may_create: bool = False) -> _T:
+def _edit(
+    path: Path, change: Callable[[Document], tuple[Document, _T]], *, disk: KeyfileDisk, may_create: bool = False
+) -> _T:
     """One edit under the lock: read, change, check, write. What does not load before or after is not written."""
     path = path.resolve()  # a link keeps pointing to the file that is replaced
     with _locked(path.parent, disk=disk):
@@ -156,7 +158,7 @@ def _edit(path: Path, change: Callable[[Document], tuple[Document, _T]], *, disk
 
 
 @contextlib.contextmanager
-def _locked(directory: Path, *, disk: Disk) -> Iterator[None]:
+def _locked(directory: Path, *, disk: KeyfileDisk) -> Iterator[None]:
     """An exclusive lock on the directory: it leaves no file behind and ends with the process."""
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -169,7 +171,7 @@ def _locked(directory: Path, *, disk: Disk) -> Iterator[None]:
         os.close(fd)
 
 
-def _lock(fd: int, directory: Path, *, disk: Disk) -> None:
+def _lock(fd: int, directory: Path, *, disk: KeyfileDisk) -> None:
     wait_s = disk.lock_wait_s
     deadline = time.monotonic() + wait_s
     while True:
@@ -184,7 +186,7 @@ def _lock(fd: int, directory: Path, *, disk: Disk) -> None:
         time.sleep(_LOCK_STEP_S)
 
 
-def _write(path: Path, text: bytes, *, before: bytes | None, disk: Disk) -> None:
+def _write(path: Path, text: bytes, *, before: bytes | None, disk: KeyfileDisk) -> None:
     """Replace the file. A failure up to the rename leaves the old one; a failure after it is told as written.
 
     `before`: what the edit started from; an editor that takes no lock may have written since, and wins.
@@ -214,7 +216,7 @@ def _write(path: Path, text: bytes, *, before: bytes | None, disk: Disk) -> None
         raise EditFault([message], is_written=True) from error
 
 
-def _write_beside(temporary: Path, text: bytes, *, like: Path, disk: Disk) -> None:
+def _write_beside(temporary: Path, text: bytes, *, like: Path, disk: KeyfileDisk) -> None:
     temporary.unlink(missing_ok=True)  # left by a crash of a process with our number
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
@@ -248,7 +250,7 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def _sync_directory(directory: Path, disk: Disk) -> None:
+def _sync_directory(directory: Path, disk: KeyfileDisk) -> None:
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         disk.sync(fd)

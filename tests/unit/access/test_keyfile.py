@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from guard.access.keyfile import Disk, EditFault, add, load, revoke, rotate
+from guard.access.keyfile import EditFault, KeyfileDisk, add, load, revoke, rotate
 from guard.errors import SettingsFault
 from tests.support.keys import NOW, hash_of, record, text
 
@@ -176,7 +176,7 @@ def test_nothing_is_made_where_there_is_nothing(tmp_path: Path, edit: Callable[[
     assert list(tmp_path.iterdir()) == []
 
 
-class Failing(Disk):
+class Failing(KeyfileDisk):
     """A disk whose n-th sync, or whose rename, fails: before it happened, or after."""
 
     def __init__(self, *, sync: int = 0, rename: bool = False, happened: bool = False) -> None:
@@ -210,7 +210,7 @@ class Failing(Disk):
     ],
     ids=["file sync", "rename", "rename that happened", "directory sync"],
 )
-def test_a_failure_says_whether_the_edit_is_in_the_file(path: Path, disk: Disk, is_written: bool) -> None:
+def test_a_failure_says_whether_the_edit_is_in_the_file(path: Path, disk: KeyfileDisk, is_written: bool) -> None:
     """Failed, and failed but it happened: the fault knows which, and no temporary file stays."""
     with pytest.raises(EditFault) as caught:
         add(path, record("b"), disk=disk)
@@ -229,7 +229,7 @@ def test_a_temporary_file_of_a_crash_does_not_stand_in_the_way(path: Path) -> No
     assert names(path) == ["keys.json"]
 
 
-class Meddling(Disk):
+class Meddling(KeyfileDisk):
     """Somebody without a lock writes the file just before the rename."""
 
     def __init__(self, path: Path) -> None:
@@ -260,7 +260,7 @@ def test_two_editors_lose_no_edit(path: Path) -> None:
     assert sorted(ids(path)) == sorted(["bot", *(f"k{n}" for n in range(12))])
 
 
-class Impatient(Disk):
+class Impatient(KeyfileDisk):
     """Waits for no lock."""
 
     lock_wait_s = 0.0
@@ -279,7 +279,7 @@ def test_the_wait_for_another_editor_is_bounded(path: Path) -> None:
     assert ids(path) == ["bot"]
 
 
-class Unlockable(Disk):
+class Unlockable(KeyfileDisk):
     """A file system without locks; or one that locks and fails all the same."""
 
     def __init__(self, *, happened: bool) -> None:
