@@ -11,7 +11,7 @@ from guard.limits.state import Rise, State
 
 
 @contextmanager
-def rising(state: State, cell: str, *, but: str | None = None) -> Iterator[Callable[[], int]]:
+def rising(state: State, cell: str, *, but: str | None) -> Iterator[Callable[[], int]]:
     """Tells by how much orders have raised the cell since this began; what they gave back is not taken off.
 
     New orders that were refused, or not sent, have raised nothing. `but`: a live order that is left out.

@@ -47,7 +47,7 @@ class Staging:
     Until `close` both note what is changed in them (`State.touched`); the functions of this room see to that.
     """
 
-    def __init__(self, state: State, other: State, words: Collection[str] = ()) -> None:
+    def __init__(self, state: State, other: State, words: Collection[str]) -> None:
         self._state, self._other, self._words = state, other, words
         self._touched = state.touched, other.touched = Touched(), Touched()
         self._scratch = State()  # its sums tell what an order adds

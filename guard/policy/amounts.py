@@ -104,7 +104,7 @@ class MoneyCaps(Struct, frozen=True):
         cap = self.by_currency.get(money.currency, self.in_each)
         return cap is not None and fits(money.amount, cap)
 
-    def meet(self, money: Money, *, wall: datetime, at_any_age: bool = False) -> tuple[MetCap, ...] | Missing:
+    def meet(self, money: Money, *, wall: datetime, at_any_age: bool) -> tuple[MetCap, ...] | Missing:
         """Every cap that the amount has to meet: that in its own currency, else all that it can be converted into.
 
         `at_any_age`: also at rates that are too old for all but an exit.

@@ -83,7 +83,7 @@ class Reference:
         """What the order trades, as far as it is known already. Asks nobody."""
         return instrument(self._sources, OrderQuery(order, account, Needs(instrument=True)))
 
-    def peek(self, order: PlaceOrder, *, account: Account, needs: Needs, position_since_us: int = 0) -> World:
+    def peek(self, order: PlaceOrder, *, account: Account, needs: Needs, position_since_us: int) -> World:
         """What is known already, judged by the same ages. Asks nobody."""
         return view(self._sources, OrderQuery(order, account, needs, position_since_us))
 

@@ -86,7 +86,7 @@ class Reconciler:
         """The accounts whose lists wait to be asked out of turn."""
         return frozenset(self._poked)
 
-    async def refresh(self, account: Account, *, trd_market: int, jp_acc_type: int | None = None) -> None:
+    async def refresh(self, account: Account, *, trd_market: int, jp_acc_type: int | None) -> None:
         """Asks for one list out of turn, since a request depends on it; waits at most `LOOK_WAIT_S`.
 
         Not if it was asked for a moment ago, nor if that left no quota for the lists of live orders.

@@ -74,7 +74,7 @@ class Carrier:
         raise_fault(closing)
         return closing
 
-    def carry(self, closing: Closing, carrying: Carrying = CARRYING) -> None:
+    def carry(self, closing: Closing, carrying: Carrying) -> None:
         """Sees a trade to its end, of which `closing.told` hears, perhaps before this returns."""
         try:
             carrying.when_recorded(self._recorder, closing.sending, partial(self._on_record, closing))

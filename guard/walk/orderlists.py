@@ -32,7 +32,7 @@ class Disabled(Struct, frozen=True):
 class OrderLists(Protocol):
     """The part that reads the daemon's order lists."""
 
-    async def refresh(self, account: Account, *, trd_market: int, jp_acc_type: int | None = None) -> None:
+    async def refresh(self, account: Account, *, trd_market: int, jp_acc_type: int | None) -> None:
         """Asks for this list now and learns from it; gives up after a moment."""
         ...
 
@@ -52,7 +52,7 @@ class OrderLists(Protocol):
 class NoOrderLists:
     """Reads no lists, so nothing is known of them."""
 
-    async def refresh(self, account: Account, *, trd_market: int, jp_acc_type: int | None = None) -> None:
+    async def refresh(self, account: Account, *, trd_market: int, jp_acc_type: int | None) -> None:
         """Nothing is asked."""
 
     def refresh_soon(self, account: Account) -> None:

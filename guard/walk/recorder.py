@@ -167,7 +167,7 @@ class Recorder:
 
     # ------------------------------------------------------------ outcomes
 
-    def outcome(self, visit: Visit, outcome: Outcome, *, t_us: int, claims: tuple[Claim, ...] = ()) -> OutcomeRecord:
+    def outcome(self, visit: Visit, outcome: Outcome, *, t_us: int, claims: tuple[Claim, ...]) -> OutcomeRecord:
         """Counts what became of a trade that was settled at `t_us`; its record. `claims`: what the outcome counts."""
         desk = self.desk
         desk.metrics.count("guard_order_outcomes_total", outcome.verdict)

@@ -141,7 +141,7 @@ async def test_a_daemon_that_says_anything_gives_a_world_or_missing_parts(answer
     reference = Reference(Nonsense(answers), clock, supervisor, sleep=sleep)
     market = "FUTURES_HK" if symbol == "HK.HSI2612" else symbol[:2]
     await reference.prepare(order(symbol, market), account=ACCOUNT, needs=ALL)
-    world = reference.peek(order(symbol, market), account=ACCOUNT, needs=ALL)
+    world = reference.peek(order(symbol, market), account=ACCOUNT, needs=ALL, position_since_us=0)
 
     assert isinstance(world.instrument, Instrument | Missing)
     if isinstance(world.instrument, Instrument):

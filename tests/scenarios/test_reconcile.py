@@ -803,7 +803,7 @@ async def test_b33_an_answer_that_names_an_order_in_doubt_of_another_market_is_s
         holders = scene.guard.desk.state.holders
         if is_read_first:
             scene.clock.advance(s=1)
-            await scene.guard.reconciler.refresh(holders[decision_of(reply)].account, trd_market=2)
+            await scene.guard.reconciler.refresh(holders[decision_of(reply)].account, trd_market=2, jp_acc_type=None)
         for _ in range(12):
             await round_trip(scene, s=10)
         assert await verdict(scene, lost) == await verdict(scene, reply) == "accepted"

@@ -141,15 +141,21 @@ class Bench:
         await asyncio.sleep(0)
 
     async def world(
-        self, placed: PlaceOrder | None = None, needs: Needs = ALL, *, account: Account = ACCOUNT, **members: Any
+        self,
+        placed: PlaceOrder | None = None,
+        needs: Needs = ALL,
+        *,
+        account: Account = ACCOUNT,
+        position_since_us: int = 0,
     ) -> World:
         """The world of an order: what is missing is asked for first."""
-        await self.reference.prepare(placed or order(), account=account, needs=needs, **members)
-        return self.reference.peek(placed or order(), account=account, needs=needs, **members)
+        wanted, since_us = placed or order(), position_since_us
+        await self.reference.prepare(wanted, account=account, needs=needs, position_since_us=since_us)
+        return self.reference.peek(wanted, account=account, needs=needs, position_since_us=since_us)
 
-    def peek(self, placed: PlaceOrder | None = None, needs: Needs = ALL, **members: Any) -> World:
+    def peek(self, placed: PlaceOrder | None = None, needs: Needs = ALL, *, position_since_us: int = 0) -> World:
         """The same without asking."""
-        return self.reference.peek(placed or order(), account=ACCOUNT, needs=needs, **members)
+        return self.reference.peek(placed or order(), account=ACCOUNT, needs=needs, position_since_us=position_since_us)
 
     async def settle(self) -> None:
         """Let what runs beside the caller end."""

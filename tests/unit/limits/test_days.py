@@ -105,7 +105,7 @@ def test_counters_built_beside_the_ledger_are_told_of_it() -> None:
     for day in range(DAYS_KEPT + 1):
         for each in (state, other):
             spends(each, f"o{day}", cell_of(day))
-    staging = Staging(state, other)
+    staging = Staging(state, other, ())
     while staging.build() is not None:
         pass
     spends(state, "next", cell_of(DAYS_KEPT + 1))

@@ -11,10 +11,10 @@ def test_it_tells_what_came_whatever_has_gone_since() -> None:
     state = State()
     reserve(state, new_order("a", sums("working", "exits", 7)), t_us=1)
     settle(state, "a", ACCEPTED, t_us=2)
-    with rising(state, "exits") as first:
+    with rising(state, "exits", but=None) as first:
         reserve(state, new_order("b", sums("working", "exits", 100), sums("working", "other", 1)), t_us=3)
         settle(state, "b", ACCEPTED, t_us=4)
-        with rising(state, "exits") as second:
+        with rising(state, "exits", but=None) as second:
             reserve(state, change("c", "a", sums("working", "exits", 17)), t_us=5)
             settle(state, "c", ACCEPTED, t_us=6)
             set_targets(state, "a", {"exits": 0}, t_us=7)
@@ -29,7 +29,7 @@ def test_what_was_refused_never_came_and_an_order_may_be_left_out() -> None:
     state = State()
     reserve(state, new_order("a", sums("working", "exits", 7)), t_us=1)
     settle(state, "a", ACCEPTED, t_us=2)
-    with rising(state, "exits") as all_, rising(state, "exits", but="a") as others:
+    with rising(state, "exits", but=None) as all_, rising(state, "exits", but="a") as others:
         for step, outcome in (("b", REFUSED), ("c", NOT_SENT)):
             reserve(state, new_order(step, sums("working", "exits", 100)), t_us=3)
             settle(state, step, outcome, t_us=4)
@@ -40,7 +40,7 @@ def test_what_was_refused_never_came_and_an_order_may_be_left_out() -> None:
 def test_what_may_have_worked_came_whatever_is_said_of_it_later() -> None:
     """In doubt for a while, listed before its refusal, or over before its yes: it may have come off the position."""
     state = State()
-    with rising(state, "exits") as risen:
+    with rising(state, "exits", but=None) as risen:
         reserve(state, new_order("a", sums("working", "exits", 100)), t_us=1)
         settle(state, "a", UNKNOWN, t_us=2)
         settle(state, "a", REFUSED, t_us=3)
@@ -60,6 +60,6 @@ def test_what_may_have_worked_came_whatever_is_said_of_it_later() -> None:
 def test_nobody_watches_after_a_fault() -> None:
     """A wait that fails ends it as well."""
     state = State()
-    with pytest.raises(OSError, match="away"), rising(state, "exits"):
+    with pytest.raises(OSError, match="away"), rising(state, "exits", but=None):
         raise OSError("away")
     assert state.rising == {}

@@ -208,7 +208,7 @@ def test_a_stamp_that_goes_in_the_last_moment_is_missing_again(what: str) -> Non
     post(other, a_rate(RATES[0]), t_us=7)
     for each in (state, other):
         post(each, a_rate(STOPS[0]), t_us=8)
-    staging = Staging(state, other)
+    staging = Staging(state, other, ())
     while staging.build() is not None:
         pass
     if what == "a stamp is given back":
@@ -223,7 +223,7 @@ def test_a_stamp_that_goes_in_the_last_moment_is_missing_again(what: str) -> Non
 
 def staged(state: State, other: State) -> tuple[Staging, list[Graft]]:
     """All of it built, and what was told meanwhile."""
-    staging, parts = Staging(state, other), list[Graft]()
+    staging, parts = Staging(state, other, ()), list[Graft]()
     while (part := staging.build()) is not None:
         parts.append(part)
     return staging, parts
@@ -357,7 +357,7 @@ def test_a_slice_ends_where_its_orders_hold_much(monkeypatch: pytest.MonkeyPatch
     past = Past(0)
     for n in range(9):
         past.reserve(f"o{n}", holder=f"o{n}")
-    staging = Staging(past.state, past.other)
+    staging = Staging(past.state, past.other, ())
     sizes = []
     while (part := staging.build()) is not None:
         sizes.append(len(part.holders))

@@ -22,7 +22,7 @@ def rates(**pairs: str) -> Fx:
 
 def met(caps: MoneyCaps, amount: str, currency: str) -> tuple[MetCap, ...]:
     """Every cap that an amount meets."""
-    found = caps.meet(Money(Decimal(amount), currency), wall=NOON)
+    found = caps.meet(Money(Decimal(amount), currency), wall=NOON, at_any_age=False)
     assert isinstance(found, tuple)
     return found
 
@@ -68,7 +68,7 @@ def test_converted_caps_are_inclusive_to_the_last_digit(amount: str, *, fits: bo
 def test_without_a_way_the_rate_is_missing(fx: str | None) -> None:
     """No table, or a table that does not know the currency."""
     caps = amounts_of({"HKD": Decimal(100)}, rates(USDHKD="7.8") if fx else None)
-    found = caps.meet(Money(Decimal(1), "SGD"), wall=NOON)
+    found = caps.meet(Money(Decimal(1), "SGD"), wall=NOON, at_any_age=False)
 
     assert isinstance(found, Missing)
     assert found.code is Code.FX_UNAVAILABLE

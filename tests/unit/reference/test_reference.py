@@ -350,8 +350,10 @@ async def test_w08_a_currency_that_was_seen_is_told_of_a_stock_that_nobody_asked
         assert not made.reference.is_in_other_currency(order(), account=ACCOUNT)
         made.reference.observe_currency("HK.00700", "USD")
         made.reference.observe_currency("HK.HSI2612", "CNH")
-        stock = made.reference.peek(order(), account=ACCOUNT, needs=Needs()).instrument
-        future = made.reference.peek(order("HK.HSI2612", "FUTURES_HK"), account=ACCOUNT, needs=Needs()).instrument
+        stock = made.reference.peek(order(), account=ACCOUNT, needs=Needs(), position_since_us=0).instrument
+        future = made.reference.peek(
+            order("HK.HSI2612", "FUTURES_HK"), account=ACCOUNT, needs=Needs(), position_since_us=0
+        ).instrument
 
         assert made.reference.is_in_other_currency(order(), account=ACCOUNT)
         assert isinstance(stock, Instrument)
