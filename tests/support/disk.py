@@ -255,3 +255,9 @@ class Diary(FaultyDisk):
         """Removes, and notes it."""
         super().unlink(path)
         self.done.append(("unlink", path.name))
+
+
+def open_descriptors() -> int:
+    """How many this process has, where the system tells."""
+    place = Path("/dev/fd")
+    return sum(1 for _ in place.iterdir()) if place.is_dir() else 0

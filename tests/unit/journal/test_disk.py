@@ -8,15 +8,9 @@ from typing import Final
 import pytest
 
 from guard.journal.disk import Disk, replace_file, sync_directory, write_all
-from tests.support.disk import NO_SPACE, FaultyDisk
+from tests.support.disk import NO_SPACE, FaultyDisk, open_descriptors
 
 NEW: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
-
-
-def open_descriptors() -> int:
-    """How many this process has, where the system tells."""
-    place = Path("/dev/fd")
-    return sum(1 for _ in place.iterdir()) if place.is_dir() else 0
 
 
 def test_a_new_file_is_the_owners_alone_and_no_child_inherits_it(tmp_path: Path) -> None:

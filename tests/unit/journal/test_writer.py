@@ -17,10 +17,9 @@ from guard.journal import Decision, Gap, Journal, JournalBounds, read_lines, rep
 from guard.journal.recordend import Timed
 from guard.terms import Claim
 from tests.support.clock import START_US, ManualClock
-from tests.support.disk import Diary, FaultyDisk, HeldDisk
+from tests.support.disk import Diary, FaultyDisk, HeldDisk, open_descriptors
 from tests.support.journal import decision, file_of, open_journal, outcome, types_of, verify
 from tests.support.signed import verdict
-from tests.unit.journal.test_disk import open_descriptors
 
 SMALL: Final = JournalBounds(segment_bytes_max=1500)
 RESTING: Final = JournalBounds(rest_s=60, sync_lag_s=60, sign_lag_s=60, look_s=60)

@@ -13,7 +13,7 @@ import pytest
 
 from guard.loop import child as module
 from guard.loop.child import child
-from tests.unit.journal.test_disk import open_descriptors
+from tests.support.disk import open_descriptors
 
 SLEEPS = "import time; print('on', flush=True); time.sleep(60)"
 
