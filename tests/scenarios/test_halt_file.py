@@ -13,7 +13,7 @@ from tests.support.stage import Stage, code_of, is_passed, next_run, stage
 
 async def states(scene: Stage, many: int) -> list[dict[str, Any]]:
     """The `state` records, once there are so many."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(found := await scene.records("state")) < many:  # noqa: ASYNC110 - a round looks for it
             await asyncio.sleep(0.01)
     return found

@@ -70,7 +70,7 @@ async def test_that_the_disk_fills_up_is_logged_while_a_snapshot_is_made(
             round_ = asyncio.ensure_future(scene.guard.keeper.round())
             disk.free = 500 * MIB
             with structlog.testing.capture_logs() as logs:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while "disk_low" not in [line["event"] for line in logs]:  # noqa: ASYNC110 - a round looks for it
                         await asyncio.sleep(0.01)
             assert not round_.done()
