@@ -211,10 +211,15 @@ def filled_at(clock: Clock, holder: Holder, row: OrderRow, *, listed_us: int | N
 def fills_of(holder: Holder, row: OrderRow) -> Fills:
     """What the row shows as filled, and at what value; never less than an earlier list showed, since one may lag.
 
-    Fills that the exchange has taken back are the exception.
+    Fills that the exchange has taken back are the exception. Where a price was told before and is not now, what was
+    paid by then stays paid, and the rest counts at what the order was valued at.
     """
     qty = max(row.qty, row.filled) if row.status is Status.FILLED_ALL else row.filled
     known, paid = holder.fills, None if row.fill_average is None else qty * row.fill_average
+    worth = holder.bases[-1].worth if holder.bases else None
+    if paid is None and known.paid is not None and worth is not None and qty > known.qty:
+        price = max(Decimal(worth.price), (row.price or Decimal(0)).copy_abs())
+        paid = known.paid + (qty - known.qty) * price.copy_sign(known.paid)
     is_behind = qty < known.qty or (qty == known.qty and paid is None)
     return known if is_behind and row.status is not Status.FILL_CANCELLED else Fills(qty, paid)
 
