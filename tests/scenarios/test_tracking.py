@@ -143,6 +143,20 @@ async def test_a_disabled_order_holds_only_what_it_has_spent(tmp_path: Path) -> 
         assert held(scene) == holds(19_900, 0, 0, 0)
 
 
+async def test_what_a_list_showed_of_an_order_that_is_over_is_forgotten(tmp_path: Path) -> None:
+    """Or the guard would grow with every order it has ever seen; while another is at work, too."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name, _ = await scene.placed(price=200), await scene.placed(price=201)
+        await round_trip(scene)
+        (step, *_) = scene.guard.desk.state.holders
+        assert scene.guard.reconciler.disabled(step) is not None, "a list has just shown it"
+        assert is_passed(await scene.cancel(name))
+        await round_trip(scene)
+        await round_trip(scene, s=1)
+        assert step not in scene.guard.desk.state.holders
+        assert scene.guard.reconciler.disabled(step) is None
+
+
 async def test_an_order_that_was_enabled_elsewhere_holds_again_what_it_may_spend(tmp_path: Path) -> None:
     """Nobody asked the guard, so nothing could be refused; it counts as soon as a list shows it, and ends cleanly."""
     async with stage(tmp_path, policies=LIMITS) as scene:
