@@ -10,7 +10,7 @@ from msgspec import Raw, Struct, to_builtins
 from msgspec.json import encode as encode_json
 
 from guard.errors import JournalFault
-from guard.journal import Entry, Order, Start
+from guard.journal import Entry, Order, Policy, Start
 from guard.journal.chain import ZEROS, digest
 from guard.journal.entries import TornTail
 from guard.journal.record import encode
@@ -116,6 +116,17 @@ def whole(state: Path) -> Recovered:
     found = Recovered()
     fold_all(found, replay_typed(state))
     return found
+
+
+def test_counters_that_a_start_was_telling_are_lost_until_the_change_that_names_them() -> None:
+    """What had ended meanwhile is told before it: a start that is killed in between has told nothing."""
+    found = Recovered()
+    start = Start(t=1, version="1", config_sha256="c", policy_sha256="p", weakened=(), pid=1, batch="start 1")
+    fold_record(found, start, "")
+    fold_record(found, Policy(t=1, result="reverted", sha256="a", by="expiry", reason="over"), "")
+    assert found.is_lost
+    fold_record(found, Policy(t=1, result="applied", sha256="p", reason="start", batch="start 1"), "")
+    assert not found.is_lost
 
 
 @pytest.mark.parametrize("more", [0, 420, 7_000])
