@@ -160,6 +160,25 @@ async def test_what_vanished_may_be_spent_on_a_budget_that_did_not_exist(tmp_pat
     ]
 
 
+async def test_what_hangs_on_orders_at_work_does_so_until_they_have_ended(tmp_path: Path) -> None:
+    """While an order is at work in one world only, a refusal for too many is not certain; afterwards it is."""
+    async with stage(tmp_path, *PEOPLE, policies='[orders]\nmax_value = "100000 HKD"\n') as scene:
+        large = await scene.placed(qty=300)
+        await scene.placed()
+        second = await scene.placed(price=201)
+        for name in (large, second):
+            assert is_passed(await scene.cancel(name))
+        await round_trip(scene)
+        await scene.placed(price=202)
+        found = await past(scene, '[orders]\nmax_value = "45000 HKD"\n[budgets]\nopen_orders = 1\n')
+
+    assert [(one.rule, one.certain) for one in found.differences] == [
+        ("orders.max_value", True),
+        ("budgets.open_orders", False),
+        ("budgets.open_orders", True),
+    ]
+
+
 async def test_counters_that_nobody_kept_are_made_from_the_record(tmp_path: Path) -> None:
     """A budget that did not exist on the day counts the orders before the moment that is asked about as well."""
     bare = '[orders]\nmax_value = "60000 HKD"\n'
