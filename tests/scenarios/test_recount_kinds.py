@@ -6,6 +6,10 @@ from typing import Final
 import pytest
 
 from guard.admin.change import ChangeResult, Who
+from guard.errors import JournalFault
+from guard.journal.configstore import ConfigStore
+from guard.replay.counted import counted, principals_of
+from guard.replay.inforce import History
 from guard.simulator.faults import Reset
 from tests.support.faulted import declined, lost
 from tests.support.guards import operate, record, write_keys
@@ -95,6 +99,24 @@ async def test_a_new_rate_of_reads_counts_what_is_on_record_and_says_what_is_not
         assert says in "".join(change.warnings)
         told = [(await scene.ask("/api/orders", account())).status for _ in range(left + 1)]
         assert told == [200] * left + [429]
+
+
+async def test_the_past_is_read_up_to_the_very_record_that_was_asked_for(tmp_path: Path) -> None:
+    """What comes after it is listened to, and would count twice; where the disk has less, too little would count."""
+    async with stage(tmp_path, *KEYS, policies=f"{CAP}per_day = 10\n") as scene:
+        for price in (200, 201):
+            await scene.placed(price=price)
+        first, _ = [line["seq"] for line in await scene.records("decision")]
+        state, config, now = tmp_path / "state", scene.guard.desk.config, scene.clock.wall()
+        assert config.policies is not None
+        history = History(ConfigStore(state / "config").get, docs=None, now=now)
+        known = principals_of(history, config.config_sha256)
+        last = scene.guard.journal.last_seq
+        for until, orders in ((first, 1), (last, 2)):
+            found = counted(state, config.policies, known, until=until, now=now)
+            assert sum(n for cell, n in found.state.sums.items() if cell.startswith("orders_per_day/")) == orders
+        with pytest.raises(JournalFault, match=f"ends at {last}, before {last + 1}"):
+            counted(state, config.policies, known, until=last + 1, now=now)
 
 
 async def test_reads_of_a_key_that_nobody_knows_any_more_are_on_no_new_rate(tmp_path: Path) -> None:
