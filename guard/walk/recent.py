@@ -109,9 +109,9 @@ class Recent:
             self._make_room()
 
     def _make_room(self) -> None:
-        """The key that has most is looked for anew once it has fallen below half of an equal share."""
+        """The key that has most is looked for anew once it has fallen to half of an equal share, or to its newest."""
         most = self._of[self._most]
-        if len(most) <= RECENT_MAX // (2 * len(self._of)):
+        if len(most) <= max(1, RECENT_MAX // (2 * len(self._of))):
             self._of = {name: ids for name, ids in self._of.items() if ids}
             self._most = max(self._of, key=lambda name: len(self._of[name]))
             most = self._of[self._most]

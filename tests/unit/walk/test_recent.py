@@ -1,7 +1,7 @@
 """The latest decisions: as many as there is room for, each found by its own whole id."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from guard.clock import SystemClock
@@ -81,9 +81,8 @@ def test_a_key_that_asks_no_more_gives_its_room_to_those_that_come(monkeypatch: 
     assert min(left) >= 100 // (2 * len(names))
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 5), st.integers(1, 9)), max_size=60),
-)
+@example([(0, 2), (2, 3), (4, 2), (0, 1), (1, 2), (3, 1), (2, 1)])
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 9)), max_size=60))
 def test_there_are_never_too_many_and_the_one_just_added_is_there(runs: list[tuple[int, int]]) -> None:
     """In any order of keys: as many as there is room for, the newest of the key among them, nothing left of others."""
     with pytest.MonkeyPatch.context() as patch:
