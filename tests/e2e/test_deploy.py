@@ -163,8 +163,10 @@ def test_wheel_and_source_archive_are_the_same_wherever_they_are_built(tmp_path:
         folder = tmp_path / place
         folder.mkdir(parents=True)
         for name in names:
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            copy(ROOT / name, folder / name)
+            if (ROOT / name).is_dir():  # other tests' programs compile themselves there meanwhile
+                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / name, folder / name)
         for path in folder.rglob("*"):
             if path.is_file():
                 os.utime(path, (1_700_000_000 + mode, 1_700_000_000 + mode))
