@@ -47,6 +47,7 @@ class Committer:
 
     Attributes:
         last_sync_s: how long the last sync took, in seconds.
+        busy_since_s: since when it has been asking something of the disk, by the monotonic clock; infinite while not.
     """
 
     def __init__(self, backlog: Backlog, parts: WriterParts, *, tree: Tree, lags: Lags) -> None:
@@ -58,15 +59,15 @@ class Committer:
         self._signed_seq = tree.size  # what was found is signed only with the records of this run that tell of it
         self._sync_due_s = self._sign_due_s = math.inf
         self._look_due_s = 0.0
-        self._busy_since_s = math.inf  # it asks something of the disk
+        self.busy_since_s = math.inf
 
     def run(self) -> None:
         """Works until the backlog is closed and empty."""
         try:
             while (batches := self._backlog.take(self._left_s)) is not None:
-                self._busy_since_s = time.monotonic()
+                self.busy_since_s = time.monotonic()
                 self._commit(batches)
-                self._busy_since_s = math.inf
+                self.busy_since_s = math.inf
         except Exception as error:  # noqa: BLE001 - a thread that dies unheard would leave every waiter waiting
             self._backlog.fail(error)
 
@@ -74,11 +75,6 @@ class Committer:
     def written_seq(self) -> int:
         """The last record that is in the file."""
         return self._tree.size
-
-    @property
-    def busy_s(self) -> float:
-        """How long what is asked of the disk now has taken; 0 while nothing is. Any thread."""
-        return max(0.0, time.monotonic() - self._busy_since_s)
 
     def close(self) -> None:
         """Gives the descriptors back; the thread has ended."""

@@ -6,6 +6,7 @@ does with it.
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -199,7 +200,7 @@ class Journal:
     @property
     def hangs_s(self) -> float:
         """For how long its disk has not answered; 0 unless that is long, and once it has failed."""
-        busy_s = self._committer.busy_s
+        busy_s = time.monotonic() - self._committer.busy_since_s
         return busy_s if busy_s > HANG_S and self._backlog.failed is None else 0.0
 
     @property
@@ -253,7 +254,7 @@ class Journal:
     def has_room(self, records: int) -> bool:
         """Whether so many records can be appended now with a quarter of the queue left free, on a disk that answers."""
         backlog, calm = self._backlog, self._calm_bounds
-        if self.hangs_s:
+        if time.monotonic() - self._committer.busy_since_s > HANG_S:
             return False
         if backlog.failed is not None or backlog.is_closing or backlog.records + records > calm.records:
             return False

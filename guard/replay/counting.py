@@ -61,7 +61,7 @@ class Counting:
             case OutcomeRecord():
                 settle(self.state, record.decision, outcome_of(record), t_us=record.t)
                 self._break(record)
-            case StateRecord():  # a key that is set active begins anew with what its breaker counts
+            case StateRecord(halt_file=False):  # a key that is set active begins anew with what its breaker counts
                 set_trading(self.state, rule_of(record), t_us=record.t)
             case _:
                 pass

@@ -12,7 +12,7 @@ from guard.terms import Outcome, Reason, is_retryable
 
 RECENT_MAX: Final = 20_000  # of trades and refusals, and as many of what passed
 ID_BYTES: Final = 26
-_NO_ID: Final = "0"
+_NO_ID: Final = "0"  # the daemon's way of naming no order, as in the answer to a cancel
 _ENTRY: Final = Layout(f"={ID_BYTES}sq")  # of what has passed: its id, and µs of the wall clock
 
 
@@ -140,8 +140,11 @@ class Recent:
         known = self._known.get(decision)
         if known is not None:
             known.verdict, known.message = outcome.verdict, outcome.message or None
-            known.order_id = _name(outcome.order_id) or known.order_id
-            known.order_id_ex = _name(outcome.order_id_ex) or known.order_id_ex
+            order_id, order_id_ex = outcome.order_id, outcome.order_id_ex
+            if order_id and order_id != _NO_ID:
+                known.order_id = order_id
+            if order_id_ex and order_id_ex != _NO_ID:
+                known.order_id_ex = order_id_ex
 
     def learn(self, decision: str, learned: Order) -> None:
         """What was learned of the order that it opened; its ids are those that a list shows it by."""
@@ -150,11 +153,6 @@ class Recent:
             known.status, known.filled_qty = learned.status, learned.filled_qty
             if learned.order_id or learned.order_id_ex:
                 known.order_id, known.order_id_ex = learned.order_id, learned.order_id_ex
-
-
-def _name(order_id: str | None) -> str | None:
-    """The id, if it is one: "0" is the daemon's way of naming no order, as in the answer to a cancel."""
-    return None if order_id == _NO_ID else order_id
 
 
 def _told(known: RecentDecision) -> RecentDecision:

@@ -37,8 +37,7 @@ reads = "10000/10s"
 """
 # Steps that the requests of a turn take together (docs/adr/0013) are some twenty calls more a trade, and
 # a quarter less CPU where more than one is under way: a sale was held to 330 before.
-# An order takes 243 to 246: it took 240 before it was looked at whether the disk answers, and whether an id names one.
-ORDER_MAX: Final = 250
+ORDER_MAX: Final = 240
 SALE_MAX: Final = 350  # it is worth what it may fill at: a price that is fresh is looked up, and recorded
 QUOTE_MAX: Final = 92  # as a caller's connection asks, with the request to the daemon and its answer
 REFUSAL_MAX: Final = 225
