@@ -92,30 +92,30 @@ class Recent:
         # A plain dict takes ever longer to find its first entry.
         self._known: OrderedDict[str, RecentDecision] = OrderedDict()
         self._of: dict[str, deque[str]] = {}  # the ids of each key, oldest first
-        self._most = ""  # the key with most of them, or nearly so
+        self._most = deque[str]()  # those of the key that has most, or nearly so
         self.passed = Passed(RECENT_MAX)
 
     def put(self, known: RecentDecision) -> None:
         """Adds one; another goes where there is no room."""
-        is_new = known.id not in self._known
-        self._known[known.id] = known
-        if not is_new:
+        all_known, before = self._known, len(self._known)
+        all_known[known.id] = known
+        if len(all_known) == before:
             return
-        own = self._of.setdefault(known.name, deque())
+        own = self._of.get(known.name)
+        if own is None:
+            own = self._of[known.name] = deque()
         own.append(known.id)
-        if len(own) > len(self._of.get(self._most, ())):
-            self._most = known.name
-        if len(self._known) > RECENT_MAX:
+        if own is not self._most and len(own) > len(self._most):
+            self._most = own
+        if before >= RECENT_MAX:
             self._make_room()
 
     def _make_room(self) -> None:
         """The key that has most is looked for anew once it has fallen to half of an equal share, or to its newest."""
-        most = self._of[self._most]
-        if len(most) <= max(1, RECENT_MAX // (2 * len(self._of))):
+        if len(self._most) <= max(1, RECENT_MAX // (2 * len(self._of))):
             self._of = {name: ids for name, ids in self._of.items() if ids}
-            self._most = max(self._of, key=lambda name: len(self._of[name]))
-            most = self._of[self._most]
-        del self._known[most.popleft()]
+            self._most = max(self._of.values(), key=len)
+        del self._known[self._most.popleft()]
 
     @property
     def is_full(self) -> bool:
