@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from guard.journal import recorded
-from guard.limits import State, check_claims, rates_of, used, used_by_others
+from guard.limits import State, check_claims, rates_of, used_by_others
 from guard.policy import (
     Judgement,
     Maker,
@@ -124,7 +124,7 @@ def judge_trade(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
     judged = Judged(recorded(claims), makers, seen.used, body, resulting, situation.env is _SIMULATE, ruling.working)
     found = Assessment(judged, reasons, outbound)
     if isinstance(seen, Full):
-        _tell_shortfalls(found, seen, visit, state=desk.state)
+        _tell_shortfalls(found, seen, visit, claims=claims, state=desk.state, holder=holder)
     if reasons:
         found.largest_qty = largest_of(desk, situation, judgement, judged=judged, seen=seen)
     return found
@@ -155,34 +155,47 @@ def judge_passing(desk: Desk, visit: Visit, situation: Situation) -> Assessment:
     if reasons:
         found.retry_after_s = wait_s(reasons, free_us)
     if isinstance(seen, Full):
-        _tell_shortfalls(found, seen, visit, state=desk.traffic, free_us=free_us)
+        _tell_shortfalls(found, seen, visit, claims=claims, state=desk.traffic, free_us=free_us)
     return found
 
 
-def _tell_shortfalls(found: Assessment, seen: Full, visit: Visit, *, state: State, free_us: Sequence[int] = ()) -> None:
+def _tell_shortfalls(  # noqa: PLR0913 - what the two who call it know, each by its name
+    found: Assessment,
+    seen: Full,
+    visit: Visit,
+    *,
+    claims: Sequence[Claim],
+    state: State,
+    holder: str | None = None,
+    free_us: Sequence[int] = (),
+) -> None:
     """Adds the reason, by its maker, for each claim that does not fit; and works out when all reasons will be gone.
 
-    `free_us`: how long the reasons that were there before will stand, as far as that is known.
+    `claims`: with the cells beside their own, which the record leaves out. `free_us`: how long the reasons that were
+    there before will stand, as far as that is known.
     """
     waits_us = list(free_us)
     for shortfall in seen.shortfalls:
         maker = found.judged.makers[shortfall.index]
         if maker is None:
             raise AssertionError("a slot fell short")
-        claim = found.judged.claims[shortfall.index]
+        claim = claims[shortfall.index]
         reason = maker.refuse(claim, shortfall)
-        found.reasons.append(_with_reset(reason, claim, state, wall=visit.wall) if claim.kind == "spend" else reason)
+        if claim.kind == "spend":
+            reason = _with_reset(reason, claim, state, wall=visit.wall, holder=holder)
+        found.reasons.append(reason)
         if shortfall.free_at_us is not None:
             waits_us.append(shortfall.free_at_us - visit.t_us)
     found.retry_after_s = wait_s(found.reasons, waits_us)
 
 
-def _with_reset(reason: Reason, claim: Claim, state: State, *, wall: datetime) -> Reason:
+def _with_reset(reason: Reason, claim: Claim, state: State, *, wall: datetime, holder: str | None) -> Reason:
     """When some of a day's budget comes back, if the order would fit into all of it: no time to try again by itself.
 
     Where only orders that are good till cancelled use it, nobody knows when these end.
     """
-    in_use = [cell for cell in (claim.counter, *claim.also) if used(state, cell, t_us=0)]
+    own = {claim.counter: holder}  # what the order itself holds there does not count against it; in `also` it does
+    in_use = [c for c in (claim.counter, *claim.also) if used_by_others(state, c, holder=own.get(c))]
     ends = [end for cell in in_use if (end := ends_at(cell, wall)) is not None]
     if not ends or claim.amount > (claim.cap or 0):
         return reason

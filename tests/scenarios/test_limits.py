@@ -74,6 +74,35 @@ async def test_whoever_has_used_up_a_day_is_told_when_some_of_it_comes_back(
         assert ("comes back" in alone) == (comes_back is not None and "per_day" in rules)
 
 
+async def test_what_an_order_holds_itself_does_not_come_back_to_it(tmp_path: Path) -> None:
+    """Only an order that works until it is cancelled stands in the way of the change."""
+    policies = f'{COVER}[budgets]\ndaily_value = "30000 HKD"'
+    async with stage(tmp_path, policies=policies) as scene:
+        assert is_passed(await scene.place(time_in_force="GTC"))
+        mine = await scene.placed(price=50, remark="day")
+        told = said(await scene.modify(mine, price=150))
+        assert told["err_code"] == "daily_value"
+        assert "comes back" not in told["error"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "second"),
+    [
+        ("per_day = 1", {"market": "US", "code": "AAPL", "qty": 1, "price": 100}),
+        ("[budgets]\ndaily_value = '30000 HKD'", {"time_in_force": "GTC", "price": 201}),
+    ],
+)
+async def test_what_other_cells_of_the_budget_use_comes_back_too(
+    tmp_path: Path, rules: str, second: dict[str, Any]
+) -> None:
+    """Those of other markets, and the day's where the order is good till cancelled."""
+    async with stage(tmp_path, policies=f"{COVER}{rules}") as scene:
+        assert is_passed(await scene.place())
+        told = said(await scene.place(remark="again", **second))
+        assert told["err_code"] in {"orders_per_day", "daily_value"}
+        assert told["error"].endswith("; some of what is used comes back at 2026-11-23T00:30:00Z")
+
+
 async def test_two_keys_of_one_principal_share_their_counters(tmp_path: Path) -> None:
     """A rotated key counts together with the one that it replaces."""
     policies = COVER + "per_day = 2"
