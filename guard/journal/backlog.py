@@ -60,6 +60,7 @@ class Backlog:
         self.batches: list[Batch] = []
         self.bytes_ = 0
         self._room, self._rest_s = room, rest_s
+        self._calm = QueueBounds(room.records * 3 // 4, room.bytes_ * 3 // 4)
         self._queued_seq = self._taken_seq = seq
         self.lock = threading.Lock()
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -80,18 +81,19 @@ class Backlog:
         taken_seq = self._taken_seq
         return self._queued_seq - taken_seq
 
-    def put(self, lines: list[bytes], after: RecordEnd, *, is_lazy: bool) -> None:
+    def put(self, lines: list[bytes], after: RecordEnd, *, is_lazy: bool, yields: bool = False) -> None:
         """Queues the lines that lead to the end `after`; the caller holds the lock.
 
         What one turn of the loop appends is one batch, which the writer thread takes once the turn is over; the loop
         could not hear of its end any earlier. If the next turns bring more awaited records, a few turns share one sync.
-        For lazy records alone the thread is not woken before they have rested. `JournalFault` if there is no room;
-        nothing has changed then.
+        For lazy records alone the thread is not woken before they have rested. `yields`: the last quarter of the room
+        is left to others. `JournalFault` if there is no room; nothing has changed then.
         """
         bytes_, batches, seq = self.bytes_ + sum(map(len, lines)) + len(lines), self.batches, after.tree.size
-        if seq - self._taken_seq > self._room.records:
+        room = self._calm if yields else self._room
+        if seq - self._taken_seq > room.records:
             raise JournalFault(f"the journal's queue is full: {self.records} records wait for the disk")
-        if bytes_ > self._room.bytes_ and batches:
+        if bytes_ > room.bytes_ and batches:
             raise JournalFault(f"the journal's queue is full: {self.bytes_} bytes wait for the disk")
         self.bytes_, self._queued_seq = bytes_, seq
         if batches and (batch := batches[-1]).segment == after.segment:
@@ -216,13 +218,15 @@ class Backlog:
     # ------------------------------------------------------------ the writer thread's side
 
     def take(self, left_s: Callable[[], float | None]) -> list[Batch] | None:
-        """Waits for records and takes all that are queued; None once it is closed and empty.
+        """Waits for records and takes all that are queued; None once it is closed and empty, or has failed.
 
         It waits for the end of the turn that queues them, unless somebody waits for a signature. The list is empty if
         `left_s` seconds are over before anything comes (None: nothing is due).
         """
         while True:
             with self.lock:
+                if self.failed is not None:
+                    return None
                 self._is_asleep = False
                 is_wanted = self.signed.seq < self._wanted_seq
                 if self.batches and (is_wanted or not (self._is_turning and self._is_loop_running)):

@@ -167,7 +167,7 @@ class Journal:
 
     def _make_sure(self, tail: Tail, signed_seq: int) -> None:
         try:
-            write_anew(self._state, tail, signed_seq=signed_seq, disk=self._disk)
+            self._space.relieved(write_anew, self._state, tail, signed_seq=signed_seq, disk=self._disk)
         except (OSError, JournalFault) as error:
             self._backlog.fail(error)
 
@@ -267,11 +267,13 @@ class Journal:
         *,
         wall_us: int | None = None,
         lazy: bool = False,
+        yields: bool = False,
     ) -> int:
         """Gives the record its place in the chain and queues it; returns its seq. Any thread, waits for nothing.
 
         `wall_us`: when it was decided, for `ts`; None: now. `lazy`: nobody waits for it, so it is written together with
-        what comes next, at most `rest_s` later, and synced with a later batch, at most `sync_lag_s` after that. Raises
+        what comes next, at most `rest_s` later, and synced with a later batch, at most `sync_lag_s` after that.
+        `yields`: the last quarter of the queue is left to outcomes, cancels and what operators do. Raises
         `JournalFault` if the journal has failed or is closed, the queue is full, or the record cannot be written as
         JSON; no seq is used up then.
         """
@@ -284,13 +286,13 @@ class Journal:
             if not lines:
                 line, after = appended(self._end, type_, members, ts_us=ts_us, segment_bytes_max=bytes_max)
                 lines = [line]
-            backlog.put(lines, after, is_lazy=lazy)
+            backlog.put(lines, after, is_lazy=lazy, yields=yields)
             self._end = after
             if self._tap is not None:
                 self._tap.append((members, ts_us))
             return after.tree.size
 
-    def append_all(self, type_: str, records: Sequence[Timed], *, lazy: bool = False) -> range:
+    def append_all(self, type_: str, records: Sequence[Timed], *, lazy: bool = False, yields: bool = False) -> range:
         """The same for several, each with its time, in one step that costs less; the seqs that they have.
 
         These may be fewer, for some that come first: who comes behind them asks for his own by `append`. `JournalFault`
@@ -303,7 +305,7 @@ class Journal:
             first = self._end.tree.size + 1
             lines, after = appended_all(self._end, type_, records, segment_bytes_max=bytes_max)
             if lines:
-                backlog.put(lines, after, is_lazy=lazy)
+                backlog.put(lines, after, is_lazy=lazy, yields=yields)
                 self._end = after
             if self._tap is not None:
                 self._tap.extend(records[: len(lines)])

@@ -108,6 +108,8 @@ class Keeper:
         if space == before:
             return
         self._space = space
+        if space == "ample" and self._journal.failed is not None:
+            return  # its disk has answered, with a fault
         if space == "ample":
             _log.info("disk_has_room", before=before)
         else:

@@ -82,7 +82,7 @@ class Recorder:
         record = record_of(visit, None, situation or NOTHING_KNOWN, judged=judged or NOT_JUDGED, replays=replays)
         # A trade's record goes to the disk at once, also a cancel's, for which nobody waits.
         lazy = mode is not _DURABLE and visit.effect is not _CANCEL
-        seq = self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=lazy)
+        seq = self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=lazy, yields=lazy)
         visit.is_decided = True
         return seq
 
@@ -102,7 +102,7 @@ class Recorder:
             for visit, refusal, situation, judged in trades
         ]
         is_lazy = all(trade.refusal is not None for trade in trades)
-        seqs = self.desk.journal.append_all("decision", records, lazy=is_lazy)
+        seqs = self.desk.journal.append_all("decision", records, lazy=is_lazy, yields=is_lazy)
         for trade in trades[: len(seqs)]:
             trade.visit.is_decided = True
         return seqs
@@ -129,13 +129,13 @@ class Recorder:
     def refused(
         self, visit: Visit, refusal: Refusal, *, situation: Situation | None = None, judged: Judged | None = None
     ) -> None:
-        """Records and counts a refusal. If the journal is broken it goes to the operational log instead."""
+        """Records and counts a refusal. If the journal is broken, or crowded, the log has it instead."""
         self.count_refused(visit, refusal)
         if not self.floods.is_below(visit, refusal):
             return
         record = record_of(visit, refusal, situation or NOTHING_KNOWN, judged=judged or NOT_JUDGED)
         try:
-            self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=True)
+            self.desk.journal.append("decision", record, wall_us=visit.wall_us, lazy=True, yields=True)
         except JournalFault as fault:
             _log.error("refusal_not_recorded", decision=visit.id, code=refusal.code.value, why=str(fault))
 

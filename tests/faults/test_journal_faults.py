@@ -17,6 +17,8 @@ import pytest
 
 from guard.errors import JournalFault
 from guard.journal import Journal, JournalBounds, read_lines, replay
+from guard.journal.backlog import Backlog
+from guard.journal.space import ballast_path
 from tests.support.disk import NO_SPACE, FaultyDisk, PagedDisk
 from tests.support.journal import decision, file_of, open_journal, types_of, verify
 from tests.support.signed import verdict
@@ -251,6 +253,50 @@ async def test_a_start_that_cannot_write_it_again_takes_no_order_and_is_no_end(
 
     open_journal(state).shut()
     assert types_of(state) == ["segment", "decision"]
+
+
+def test_the_ballast_makes_room_for_what_is_written_again(tmp_path: Path) -> None:
+    """Where a write in place needs new blocks: copy on write, a thin volume, pages that a full disk never took."""
+    state = tmp_path / "state"
+
+    class Full(FaultyDisk):
+        def pwrite(self, fd: int, data: bytes, offset: int) -> int:
+            if ballast_path(state).exists():
+                raise NO_SPACE
+            return super().pwrite(fd, data, offset)
+
+    journal = open_journal(state)
+    journal.append("decision", decision("01A"))
+    journal.shut()
+    (state / "checkpoints").unlink()
+    ballast_path(state).write_bytes(b"0")
+    again = open_journal(state, disk=Full())
+    assert again.failed is None
+    again.append("decision", decision("01B"))
+    again.shut()
+    assert types_of(state) == ["segment", "decision", "decision"]
+
+
+def test_what_could_not_be_written_again_is_never_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the journal is shut in the moment in which its thread looks at the space."""
+    state, disk, take = tmp_path / "state", FaultyDisk(), Backlog.take
+    journal = open_journal(state)
+    journal.append("decision", decision("01A"))
+    journal.shut()
+    (state / "checkpoints").unlink()
+
+    def shut_meanwhile(self: Backlog, left_s: Callable[[], float | None]) -> object:
+        taken = take(self, left_s)
+        self.is_closing = True
+        disk.fails.clear()
+        return taken
+
+    monkeypatch.setattr(Backlog, "take", shut_meanwhile)
+    disk.fails["fsync"] = EIO
+    again = open_journal(state, disk=disk)
+    assert again.failed == str(EIO)
+    again._thread.join(10)
+    assert not (state / "checkpoints").exists()
 
 
 async def test_a_sync_that_fails_with_nobody_waiting_is_known_at_the_next_append(tmp_path: Path) -> None:

@@ -612,9 +612,11 @@ async def test_its_record_does_not_rest(tmp_path: Path, path: str, body: dict[st
     async with shared(tmp_path) as scene:
         append, seen = scene.guard.journal.append, list[tuple[str, bool]]()
 
-        def noted(type_: str, members: Any, *, wall_us: int | None = None, lazy: bool = False) -> int:
+        def noted(
+            type_: str, members: Any, *, wall_us: int | None = None, lazy: bool = False, yields: bool = False
+        ) -> int:
             seen.append((type_, lazy))
-            return append(type_, members, wall_us=wall_us, lazy=lazy)
+            return append(type_, members, wall_us=wall_us, lazy=lazy, yields=yields)
 
         scene.guard.journal.append = noted  # type: ignore[method-assign]
         assert is_passed(await scene.ask(path, body))
