@@ -42,5 +42,8 @@ class HaltFile:
 
 
 def _told(found: os.stat_result) -> str:
-    made = datetime.fromtimestamp(int(found.st_mtime), UTC)
-    return f"the file HALT lies in the state directory, of uid {found.st_uid} and from {made:%Y-%m-%dT%H:%M:%SZ}"
+    try:
+        made = f"{datetime.fromtimestamp(int(found.st_mtime), UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (ValueError, OverflowError, OSError):  # some file systems keep times that no calendar has
+        made = f"{int(found.st_mtime)} s after 1970"
+    return f"the file HALT lies in the state directory, of uid {found.st_uid} and from {made}"

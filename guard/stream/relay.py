@@ -33,6 +33,7 @@ from guard.stream.seats import NOBODY, Seats
 from guard.stream.session import SEEING, CallerView, Frame, Seeing, view_of
 from guard.terms import AccountRow, Call, Missing, Principal, Refusal, refuse
 from guard.upstream.trust import Trust
+from guard.walk.door import unrecorded
 from guard.walk.recorder import Recorder
 from guard.walk.replies import OUR_FAULT, refused
 from guard.walk.subscribing import gone, restore, take_back
@@ -194,7 +195,7 @@ class Relay:
         try:
             self._recorder.allowed(visit)
         except JournalFault as fault:
-            return refuse(Code.JOURNAL_UNAVAILABLE, str(fault))
+            return unrecorded(self._desk.journal, fault)
         visit.outcome = "allowed"
         socket.accept(visit.call.head["sec-websocket-key"], decision=visit.id)
         self._audience.enter(socket)

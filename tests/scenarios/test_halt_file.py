@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from guard.admin.haltfile import _told
 from guard.recovery.readback import recover
 from tests.support.stage import Stage, code_of, is_passed, next_run, stage
 
@@ -55,3 +56,10 @@ async def test_a_halt_file_that_went_between_two_runs_stops_nothing(
     async with next_run(scene) as scene:
         assert is_passed(await scene.place())
     assert not recover(tmp_path / "state").state.trading
+
+
+def test_a_halt_file_of_a_time_that_no_calendar_has_is_told() -> None:
+    """tmpfs, btrfs and ZFS keep any."""
+    for seconds in (10**12, -(10**12), 2**62):
+        found = os.stat_result((0o100644, 1, 1, 1, 1000, 0, 0, 0, seconds, 0))
+        assert _told(found).endswith(f"of uid 1000 and from {seconds} s after 1970")
