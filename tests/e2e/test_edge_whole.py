@@ -285,6 +285,8 @@ async def test_the_operators_door_waits_no_longer_than_the_callers(tmp_path: Pat
         assert (await asked(guard.ports[1], head("GET /livez HTTP/1.1", "Host: localhost")))[0] == 200
         await cut(reader)
         assert ends_s <= now() - began_s
+        assert isinstance(guard._ops, OpsRunner)
+        assert guard._ops._bounds == bounds_of(guard.settings), "its own times, not those left out"
         trickling.cancel()
         writer.transport.abort()
 

@@ -209,7 +209,7 @@ async def test_the_daemons_answers_are_timed_and_its_connections_counted(tmp_pat
 
 
 async def test_connections_that_were_cut_are_counted_by_why(tmp_path: Path) -> None:
-    """One that a full house turned away, one that made room, one whose request did not arrive; none of them before."""
+    """One that made room, one whose request did not arrive; none of them before."""
     bounds = "connections_max = 1\nrequest_timeout_s = 2.0\n"
     toml = f'[listen]\ndata = "127.0.0.1:0"\nops = "127.0.0.1:0"\n[bounds]\n{bounds}'
     async with running(lay_out(tmp_path, toml=toml)) as guard:
@@ -228,6 +228,24 @@ async def test_connections_that_were_cut_are_counted_by_why(tmp_path: Path) -> N
     assert {why: before[cut.format(why)] for why in counts.cut} == dict.fromkeys(counts.cut, 0)
     assert {why: after[cut.format(why)] for why in counts.cut} == counts.cut
     assert (after["guard_connections_total"], after["guard_connections_open"]) == (2, 0)
+
+
+async def test_connections_are_counted_while_they_are_open(tmp_path: Path) -> None:
+    """As many as there are now, and all there ever were."""
+    toml = '[listen]\ndata = "127.0.0.1:0"\nops = "127.0.0.1:0"\n[bounds]\nrequest_timeout_s = 3600\n'
+    async with running(lay_out(tmp_path, toml=toml)) as guard:
+        assert guard._listener is not None
+        counts, place, seen = guard._listener.counts, ("127.0.0.1", guard.ports[0]), list[tuple[float, float]]()
+        for _ in range(2):
+            writers = [(await asyncio.open_connection(*place))[1] for _ in range(3)]
+            await until(lambda: counts.open == 3)
+            told = _values(await _scrape(guard))
+            seen.append((told["guard_connections_open"], told["guard_connections_total"]))
+            for writer in writers:
+                writer.close()
+            await until(lambda: counts.open == 0)
+
+    assert seen == [(3, 3), (3, 6)]
 
 
 def _values(exposition: str) -> dict[str, float]:

@@ -10,6 +10,7 @@ import pytest
 
 from guard.simulator.faults import Delay, Hold, HttpError, Reset, RetType
 from guard.terms import Reply
+from guard.walk.gather import CANCEL_WAIT_S
 from tests.support.disk import NO_SPACE, FaultyDisk
 from tests.support.guards import lines, record, said
 from tests.support.halted import STATES, broken
@@ -116,6 +117,7 @@ async def test_an_order_of_its_own_can_be_cancelled_whatever_the_list_says(tmp_p
 
 async def test_a_cancel_waits_a_second_for_a_list_that_hangs(tmp_path: Path) -> None:
     """A daemon that does not answer about accounts holds a cancel up for a second, not for its whole timeout."""
+    assert CANCEL_WAIT_S <= 1
     async with stage(tmp_path, toml=PATIENT) as scene:
         scene.daemon.faults.always(Delay(3600), path=ACCOUNTS)
         async with asyncio.timeout(60):

@@ -29,6 +29,7 @@ from guard.serving.process import until_stopped
 from guard.simulator import Simulator
 from tests.support.disk import FaultyDisk
 from tests.support.guards import ask, lay_out, made, of_type, operate, order, record, running, write_keys
+from tests.support.ipv6 import IPV6
 from tests.support.signed import FOREIGN
 from tests.support.stage import TIGHT, code_of, decision_of, is_passed, next_run, stage
 
@@ -75,6 +76,7 @@ async def _ready(ops: Path) -> tuple[int, Any]:
         return answer.status, await answer.json()
 
 
+@IPV6
 async def test_where_it_is_open_is_told_with_the_ports_that_were_found(tmp_path: Path) -> None:
     """For whoever asked for port 0, or had the sockets opened by somebody else; a socket file by its path."""
     for ops in ("127.0.0.1:0", f"unix:{tmp_path / 'ops'}"):

@@ -51,6 +51,14 @@ async def test_the_last_record_before_a_pause_is_signed_too(state: Path) -> None
     await journal.close()
 
 
+async def test_a_signature_is_due_no_later_than_the_contract_says(state: Path) -> None:
+    """By the writer's own reckoning, which no busy machine makes late."""
+    journal = open_journal(state, bounds=PATIENT)
+    await journal.durable(journal.append("decision", decision()))
+    assert journal._committer._sign_due_s <= time.monotonic() + PATIENT.sign_lag_s
+    await journal.close()
+
+
 async def test_a_lazy_record_is_signed_in_time_as_well(state: Path) -> None:
     """It is synced first: a checkpoint is never over what a power cut could take."""
     disk = FaultyDisk()

@@ -337,6 +337,18 @@ async def test_a_port_that_takes_connections_and_cuts_them_off_is_not_told_to_be
         assert circuits.is_answering is True
 
 
+async def test_b03_keys_are_looked_at_every_half_second(tmp_path: Path) -> None:
+    """By the loop's own timer, which no busy machine makes late; `test_bounds` adds what a caller has to close."""
+    async with guarding(tmp_path, bounds=StreamBounds(daemon_close_s=0.02)) as (guard, _):
+        await Visitor(guard).opened()
+        for _ in range(2):
+            timer = guard.relay._timer
+            assert timer is not None
+            assert timer.when() - asyncio.get_running_loop().time() <= StreamBounds().sweep_s
+            timer.cancel()
+            guard.relay._sweep()
+
+
 @pytest.mark.parametrize("how", ["revoked", "expired", "narrowed"])
 async def test_b03_a_key_that_ends_takes_its_sockets_with_it(tmp_path: Path, how: str) -> None:
     """4001 to the key's own sockets, at the reload or at the sweep after its last moment; others stay open."""

@@ -21,6 +21,7 @@ from guard.terms import Answer, Failure, Outbound
 from guard.upstream import Circuits, Client, Link
 from guard.upstream.circuit import EVERYBODY
 from guard.upstream.connection import DaemonConnection, Waiter
+from tests.support.ipv6 import IPV6
 from tests.support.scripted_daemon import ScriptedDaemon, Talk, answer, scripted, well
 
 READ = Outbound("GET", "/api/accounts", None, 60.0)
@@ -132,6 +133,7 @@ async def test_a_daemon_that_speaks_no_tls_is_sent_nothing(certificate: Certific
         await client.close()
 
 
+@IPV6
 async def test_a_daemon_on_ipv6_is_reached() -> None:
     """Brackets in the URL and in `Host`."""
     async with scripted(host="::1") as daemon:
@@ -221,8 +223,9 @@ class SlowDialler(Client):
 
     async def _dial(self, *, deadline_s: float) -> DaemonConnection | Failure:
         connection = await super()._dial(deadline_s=deadline_s)
-        while isinstance(connection, DaemonConnection) and connection.is_reusable:  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(60):
+            while isinstance(connection, DaemonConnection) and connection.is_reusable:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.001)
         return connection
 
 
