@@ -19,7 +19,7 @@ from guard.simulator import Simulator
 from guard.simulator.faults import Delay
 from tests.support.daemon import running_simulator
 from tests.support.guards import key, lay_out, lines, made, of_type, order, record
-from tests.support.processes import WAIT_S, Process, ask, free_port, run, run_here, until
+from tests.support.processes import WAIT_S, Process, ask, free_port, in_one_day, run, run_here, until
 
 KEYED = {"GUARD_DAEMON_KEY": "fc_test"}
 NO_DAEMON = "http://127.0.0.1:1"
@@ -311,6 +311,7 @@ def test_exit_64_for_wrong_usage(tmp_path: Path, words: tuple[str, ...]) -> None
 
 async def test_flags_form_a_policy_that_binds_everyone(tmp_path: Path) -> None:
     """The reference's own start-up flags, as flags or as variables, refuse under the name `flags`."""
+    in_one_day()
     lay_out(tmp_path, toml="[trading]\nenabled = false\n")
     words = ("--enable-trading", "--max-order-value", "30000.00", "--allowed-trd-sides", "BUY")
     variables = {
@@ -546,6 +547,7 @@ def test_a_bad_policy_at_start_falls_back_to_the_last_good_one(tmp_path: Path) -
 
 async def test_sigkill_under_load_loses_no_decision_and_holds_what_is_unknown(tmp_path: Path) -> None:
     """Whatever reached the daemon was on the disk before; what has no outcome is unknown and held after the restart."""
+    in_one_day()
     limit = 40
     policy = f'[orders]\nmax_value = "30000 HKD"\n[budgets]\ndaily_value = "{limit * 30000} HKD"\n'
     config = lay_out(tmp_path, policies={"day.toml": policy})

@@ -17,7 +17,7 @@ from guard.simulator import Simulator
 from tests.support.clock import ManualClock
 from tests.support.daemon import LENT, running_simulator
 from tests.support.guards import key, lay_out, order
-from tests.support.processes import Process, ask, children, free_port, process, run
+from tests.support.processes import Process, ask, children, free_port, in_one_day, process, run
 from tests.support.stage import stage
 from tests.support.story import PEOPLE, WIDE
 
@@ -76,12 +76,17 @@ def held_by(pid: int) -> list[str]:
 
 
 async def program_of(guard: Process) -> int:
-    """The process id of what works beside it, once there is one; it stands still from then on."""
+    """The process id of what works beside it, once there is one; it stands still when this returns."""
     async with asyncio.timeout(WAIT_S):
-        while not (found := [pid for pid in children(guard.popen.pid) if is_beside(pid)]):  # noqa: ASYNC110 - another
+        while True:
+            for pid in filter(is_beside, children(guard.popen.pid)):
+                with contextlib.suppress(ProcessLookupError):  # it has just ended
+                    os.kill(pid, signal.SIGSTOP)
+                while (state := state_of(pid)) not in {"T", "Z", ""}:  # noqa: ASYNC110 - the system tells nobody
+                    await asyncio.sleep(0.001)
+                if state == "T":
+                    return pid
             await asyncio.sleep(0.001)
-    os.kill(found[0], signal.SIGSTOP)
-    return found[0]
 
 
 def is_beside(pid: int) -> bool:
@@ -91,15 +96,21 @@ def is_beside(pid: int) -> bool:
     return False
 
 
+def state_of(pid: int) -> str:
+    """As /proc tells it: T stands still, Z has ended; "" is gone."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return ""
+
+
 def is_there(pid: int) -> bool:
     """It has not ended."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
+    return state_of(pid) not in {"Z", ""}
 
 
 async def test_a_guard_and_what_works_beside_it_are_killed_in_a_change(tmp_path: Path) -> None:
     """First the program, then the guard, the program left hanging: the next start has all, and is in nobody's way."""
+    in_one_day()
     simulator = Simulator(keys=(LENT,), profile="documented")
     async with running_simulator(simulator) as url:
         lives = Lives(tmp_path, url)

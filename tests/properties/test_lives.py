@@ -8,7 +8,6 @@ than works, and no more works than may; the record folds into what there is. In 
 """
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
@@ -28,6 +27,7 @@ from guard.simulator.orders import Order, Status
 from guard.terms import Call, Reply
 from guard.tracking import Reconciler
 from tests.support.clock import ManualClock
+from tests.support.copied import copied
 from tests.support.guards import Waiting, call, lay_out, made, order, record, said, write_keys
 from tests.support.leaving import Leaving, Medium
 from tests.support.stage import CANCEL_ALL, MODIFY, ORDER, Stage, account, change, decision_of, ledger_of
@@ -361,7 +361,7 @@ class Life:
         if is_killed:
             self.leaving.desk, self._unheard = None, None
             self._runs += 1
-            config = self._copied(config.parent, self._home / str(self._runs)) / config.name
+            config = copied(config.parent, self._home / str(self._runs)) / config.name
         await self.end()
         while self.wire.acting:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.001)
@@ -373,13 +373,6 @@ class Life:
         self._others.clear()
         self.medium.is_broken = False
         await self._stack.enter_async_context(self._running(config))
-
-    @staticmethod
-    def _copied(folder: Path, to: Path) -> Path:
-        """What was in the files at one moment, though they are written meanwhile: what signs the record, then that."""
-        shutil.copytree(folder, to, ignore=shutil.ignore_patterns("journal"))
-        shutil.copytree(folder / "state" / "journal", to / "state" / "journal")
-        return to
 
     async def settle(self) -> None:
         """All has come to rest: nothing is held but what was paid."""

@@ -196,11 +196,8 @@ class Tracking(RuleBasedStateMachine):
         """Stopped, or killed: what is read back is what was there; only then does the next guard learn more."""
         config = self.scene.config
         if is_killed:
-            self.go(self.scene.written())
-            before = self.scene.ledger()
             self.runs += 1
-            shutil.copytree(config.parent, self.home / str(self.runs))
-            config = self.home / str(self.runs) / config.name
+            config, before = self.go(self.killed(self.home / str(self.runs)))
             self.go(self.stack.aclose())
         else:
             self.go(self.stack.aclose())
@@ -209,6 +206,10 @@ class Tracking(RuleBasedStateMachine):
         self.stack = AsyncExitStack()
         given = again(config, daemon=self.scene.daemon, clock=self.scene.clock)
         self.scene = self.go(self.stack.enter_async_context(given))
+
+    async def killed(self, to: Path) -> tuple[Path, dict[str, Any]]:
+        """What a kill leaves, and the ledger in the same turn of the loop: in the next one a list may be looked at."""
+        return await self.scene.killed(to), self.scene.ledger()
 
     # ------------------------------------------------------------ the truth
 

@@ -1,7 +1,6 @@
 """A cancel of all on an account that several keys share: the caller's own orders, one by one, and nobody else's."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -421,13 +420,11 @@ async def test_a_crash_in_between_leaves_a_record_that_reads_back(tmp_path: Path
         scene.daemon.faults.always(Hold(go), path=MODIFY)
         asked = asyncio.ensure_future(scene.ask(CANCEL_ALL, account()))
         await scene.until_reached(MODIFY, times=8)
-        await scene.written()
-        shutil.copytree(scene.config.parent, tmp_path / "killed")
+        config = await scene.killed(tmp_path / "killed")
         go.set()
         await asked
         scene.daemon.faults.clear()
     scene.daemon.requests.clear()
-    config = tmp_path / "killed" / scene.config.name
     async with again(config, daemon=scene.daemon, clock=scene.clock) as scene:
         doubts = [step for step in scene.guard.desk.state.steps.values() if step.status == "unknown"]
         assert len(doubts) == 8

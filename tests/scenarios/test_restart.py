@@ -1,7 +1,6 @@
 """Stopped or killed, started again: the record alone says what there was, and a start keeps what it promises."""
 
 import asyncio
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random  # noqa: TID251 - seeded
@@ -26,17 +25,6 @@ from tests.support.stage import (
     stage,
 )
 
-
-async def killed(scene: Stage, to: Path) -> Path:
-    """The files as a kill would leave them now: the settings file of a copy.
-
-    What they hold is the ledger after it, not before: the guard's own looks at the daemon's lists go on.
-    """
-    await scene.written()
-    shutil.copytree(scene.config.parent, to)
-    return to / scene.config.name
-
-
 # ---------------------------------------------------------------- what survives
 
 
@@ -47,7 +35,7 @@ async def test_w10_counters_survive(tmp_path: Path, how: str) -> None:
     home.mkdir()
     async with stage(home, record("bot"), record("other"), policies=TIGHT) as scene:
         ids = [await scene.placed(remark=f"n{n}") for n in range(3)]
-        config = await killed(scene, tmp_path / "copy")
+        config = await scene.killed(tmp_path / "copy")
         before = scene.ledger()
     before = before if how == "killed" else scene.ledger()
     async with next_run(scene, config if how == "killed" else None) as scene:
@@ -113,7 +101,7 @@ async def test_an_order_under_way_at_a_crash_is_unknown(tmp_path: Path) -> None:
         scene.daemon.faults.add(Hold(go), path=ORDER)
         asked = asyncio.ensure_future(scene.place(key="k"))
         await scene.until_reached()
-        config = await killed(scene, tmp_path / "copy")
+        config = await scene.killed(tmp_path / "copy")
         go.set()
         decision = decision_of(await asked)
     for run in range(3):
@@ -147,7 +135,7 @@ async def test_a_torn_tail_is_set_aside(tmp_path: Path) -> None:
     home.mkdir()
     async with stage(home, policies=DAILY) as scene:
         await scene.place(key="k")
-        config = await killed(scene, tmp_path / "copy")
+        config = await scene.killed(tmp_path / "copy")
     segment = config.parent / "state/journal/00000001.jsonl"
     segment.write_bytes(segment.read_bytes()[:-10])
     async with next_run(scene, config) as scene:
@@ -199,7 +187,7 @@ async def test_a_start_at_any_moment_finds_what_was_there(tmp_path: Path, seed: 
         for n in range(60):
             await one_step(scene, rng, orders, n)
             scene.clock.advance(us=rng.choice([0, 1, 999, 5_000_000]))
-        config = await killed(scene, tmp_path / "copy")
+        config = await scene.killed(tmp_path / "copy")
         before = scene.ledger()
     stopped = scene.ledger()
     async with again(config, daemon=Simulator(clock=scene.clock), clock=scene.clock) as copy:

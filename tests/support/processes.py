@@ -1,6 +1,7 @@
 """Real processes for end-to-end tests: the guard and the simulated daemon as a user starts them."""
 
 import contextlib
+import errno
 import http.client
 import io
 import json
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -21,6 +23,8 @@ import pytest
 import structlog
 
 from guard.cli import main, running
+from guard.clock import SystemClock
+from guard.policy.periods import RESET_OF, begins, period_of
 
 GUARD: Final = str(Path(sys.executable).with_name("guard"))
 WAIT_S: Final = 60.0
@@ -50,12 +54,17 @@ def free_port() -> int:
     while True:
         port = _PORTS_FROM + secrets.randbelow(_PORTS)
         claim = socket.socket(socket.AF_UNIX)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            claim.bind(f"\0guard-test-port-{port}")
-            probe.bind(("127.0.0.1", port))
-            claim.detach()
-            return port
-        claim.close()
+        with socket.socket() as probe:
+            try:
+                claim.bind(f"\0guard-test-port-{port}")
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                claim.close()
+                if error.errno != errno.EADDRINUSE:  # names that are Linux's alone, or forbidden
+                    raise
+            else:
+                claim.detach()
+                return port
 
 
 def until(what: str, look: Callable[[], _T | None], *, wait_s: float = WAIT_S) -> _T:
@@ -73,6 +82,14 @@ def environment(**more: str) -> dict[str, str]:
     """A user's environment without the variables that steer a guard."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("GUARD_", "COV_"))}
     return own | {"NO_COLOR": "1", "COLUMNS": "80", "PYTHONUNBUFFERED": "1"} | more
+
+
+def in_one_day(most_s: float = WAIT_S) -> None:
+    """Waits where a budget day of Hong Kong orders ends within that time, by the machine's own clock."""
+    now = SystemClock().wall()
+    left_s = (begins(RESET_OF["HK"], period_of(RESET_OF["HK"], now) + timedelta(days=1)) - now).total_seconds()
+    if left_s < most_s:
+        time.sleep(left_s + _PAUSE_S)
 
 
 def children(pid: int) -> list[int]:

@@ -21,6 +21,7 @@ from guard.simulator.instruments import LISTED
 from guard.terms import LEDGER_UNIT, Account, Env, Reply
 from tests.support import guards
 from tests.support.clock import ManualClock
+from tests.support.copied import copied
 from tests.support.dump import dump
 
 ORDER: Final = "/api/order"
@@ -159,6 +160,15 @@ class Stage:
         journal = self.guard.journal
         while journal.failed is None and journal.written_seq < journal.last_seq:  # noqa: ASYNC110 - a thread writes
             await asyncio.sleep(0.0005)
+
+    async def killed(self, to: Path) -> Path:
+        """The files as a kill would leave them now: the settings file of a copy.
+
+        What they hold is the ledger after it, not before: the guard's own looks at the daemon's lists go on. From the
+        record to the copy there is no turn of the loop: who looks at the ledger does so before the next one.
+        """
+        await self.written()
+        return copied(self.config.parent, to) / self.config.name
 
     def days_pass(self, days: int) -> None:
         """So many days on which little happens: a record every fifth, which nothing counts."""
