@@ -22,6 +22,7 @@ from guard.upstream.orderlist import OrderRow, Status
 from guard.walk.changing import wholes
 
 LATE_US: Final = 60_000_000  # how long a list is looked at after an order ended there, a start, or a trade there
+LAST_US: Final = 600_000_000  # how much longer where no list came that was asked for at the end of that
 _log = structlog.get_logger("guard")
 
 
@@ -37,15 +38,23 @@ class Late:
         self._newest: str | None = None
         self._weighed: dict[str, tuple[Amounts | Course, OrderRow]] = {}  # as what, and by which row, each was charged
         self._listed: dict[str, int] = {}  # when the list was asked for that showed it last, since its end
+        self._seen: dict[Place, int] = {}  # when the list was asked for that was learned last
         self._note()
 
     def places(self) -> list[Place]:
         """The places where an order ended recently enough for a fill still to come to light."""
         self._note()
         now_us = self._scribe.desk.clock.t_us()
-        heard = {acc_id for acc_id, until_us in self._heard.items() if now_us < until_us}
-        found = (at for at, until_us in self._over.values() if now_us < until_us or at.account.acc_id in heard)
+        found = [
+            at
+            for at, until_us in self._over.values()
+            if self._is_due(at, max(until_us, self._heard.get(at.account.acc_id, 0)), now_us=now_us)
+        ]
         return list({id(place): place for place in found}.values())
+
+    def _is_due(self, at: Place, until_us: int, *, now_us: int) -> bool:
+        """Once the time is up, too, until a list tells of all of it: pace or daemon may have let none through."""
+        return now_us < until_us or (self._seen.get(at, 0) < until_us and now_us < until_us + LAST_US)
 
     def heard(self, acc_id: int) -> set[Account]:
         """Something was traded there: returns the accounts to look at, those with an order that ended recently."""
@@ -58,7 +67,11 @@ class Late:
         """An order that has just ended is missing from today's list: it may be in the history."""
         now_us, ended = self._scribe.desk.clock.t_us(), self._scribe.state.ended
         shown = {row.order_id_ex for row in asked.today}
-        over = [name for name, (at, until_us) in self._over.items() if now_us < until_us and at == asked.place]
+        over = [
+            name
+            for name, (at, until_us) in self._over.items()
+            if at == asked.place and self._is_due(at, until_us, now_us=now_us)
+        ]
         found = [ended[name] for name in over if name in ended]
         return any(holder.order_id_ex not in shown for holder in found if not holder.is_nameless)
 
@@ -82,6 +95,7 @@ class Late:
                 self._weighed[holder.id] = holder.course, row
             listed[holder.id] = asked.at_us
         self._listed |= listed
+        self._seen |= {at: asked.at_us for at, _ in self._over.values() if at == asked.place}
 
     def _note(self) -> None:
         """Adds orders that have ended since the last call; after a start, those that ended before it."""
@@ -95,6 +109,7 @@ class Late:
             self._over[name] = before.get(name) or (self._places.of(holder), until_us)
         acc_ids = {place.account.acc_id for place, _ in self._over.values()}
         self._heard = {acc_id: until_us for acc_id, until_us in self._heard.items() if acc_id in acc_ids}
+        self._seen = {place: self._seen[place] for place, _ in self._over.values() if place in self._seen}
         self._weighed = {name: seen for name, seen in self._weighed.items() if name in ended}
         self._listed = {name: at_us for name, at_us in self._listed.items() if name in ended}
 

@@ -454,6 +454,7 @@ async def test_a_start_looks_for_a_minute(tmp_path: Path) -> None:
         assert held(scene) == holds(60_000, 0, 0, 0, per_day=2)
         scene.clock.advance(s=60)
         scene.guard.reconciler._idle_us = 2**63
+        await round_trip(scene)
         filled_late(scene, second, 200)
         await round_trip(scene)
         assert held(scene) == holds(60_000, 0, 0, 0, per_day=2)
@@ -508,3 +509,43 @@ async def test_an_order_that_today_lacks_is_sought_among_earlier_ones_for_a_minu
             await cancelled(scene, qty=200)
             await round_trip(scene)
         assert len(scene.reached(HISTORY)) == asked
+
+
+@pytest.mark.parametrize("why", ["pace", "fault"])
+async def test_the_last_look_is_one_at_the_end_of_the_minute(tmp_path: Path, why: str) -> None:
+    """No list may have come meanwhile, as the pace or the daemon let none through: then one does later, once."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        name = await cancelled(scene)
+        scene.guard.reconciler._idle_us = 2**63
+        if why == "fault":
+            for _ in range(12):
+                scene.daemon.faults.add(Reset(acts=False), path=LIST)
+                scene.clock.advance(s=6)
+                await scene.guard.reconciler.turn()
+            scene.daemon.faults.clear()
+        scene.clock.advance(s=70)
+        filled_late(scene, name, 300)
+        for _ in range(2):
+            await round_trip(scene)
+        assert held(scene) == holds(60_000, 0, 0, 0)
+        asked = len(scene.reached(LIST))
+        for _ in range(4):
+            await round_trip(scene)
+        assert len(scene.reached(LIST)) == asked
+
+
+async def test_a_list_that_never_comes_is_not_asked_for_for_ever(tmp_path: Path) -> None:
+    """Ten minutes more, and the place is left alone."""
+    async with stage(tmp_path, policies=LIMITS) as scene:
+        await cancelled(scene)
+        scene.guard.reconciler._idle_us = 2**63
+        scene.daemon.faults.always(Reset(acts=False), path=LIST)
+        scene.clock.advance(s=650)
+        asked = len(scene.reached(LIST))
+        await round_trip(scene)
+        assert len(scene.reached(LIST)) > asked
+        scene.clock.advance(s=15)
+        asked = len(scene.reached(LIST))
+        for _ in range(4):
+            await round_trip(scene)
+        assert len(scene.reached(LIST)) == asked
