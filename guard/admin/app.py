@@ -256,13 +256,12 @@ class Routes:
         hosts = request.headers.getall("Host", [])
         if len(hosts) != 1 or not is_own_name(hosts[0], address(self._desk.config.settings.listen.ops)):
             return self.refused(refuse(Code.BAD_HEADER, "Host is not this listener's name"))
+        if "%" in request.raw_path.partition("?")[0]:
+            return self.refused(refuse(Code.BAD_TARGET, "a path is taken as it is written: no percent signs"))
         try:
             return await handler(request)
-        except web.HTTPNotFound:
-            return self.refused(refuse(Code.UNKNOWN_ENDPOINT, NO_ROUTE.format(_routes(request.app))))
-        except web.HTTPMethodNotAllowed as wrong:
-            allowed = ", ".join(sorted(wrong.allowed_methods))
-            return self.refused(refuse(Code.METHOD, f"this route is asked with {allowed}", limit=allowed))
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as wrong:
+            return self.refused(self._amiss(request, wrong))
         except web.HTTPRequestEntityTooLarge:
             return self.refused(refuse(Code.BODY_TOO_LARGE, f"at most {BODY_BYTES_MAX} bytes"))
         except (web.HTTPException, ConnectionError):  # an answer as it is; a caller that is gone
@@ -270,6 +269,17 @@ class Routes:
         except Exception:  # noqa: BLE001 - whatever was raised, the operator is owed an answer and the log the trace
             _log.exception("ops_failed", path=request.path)
             return self.refused(FAILED)
+
+    def _amiss(self, request: web.Request, wrong: web.HTTPException) -> Refusal:
+        """What there is instead. Below `/admin/` a key comes first, and one that is presented must be right."""
+        if request.path.startswith("/admin/") or "Authorization" in request.headers:
+            found = self._caller(request)
+            if isinstance(found, Refusal):
+                return found
+        if not isinstance(wrong, web.HTTPMethodNotAllowed):
+            return refuse(Code.UNKNOWN_ENDPOINT, NO_ROUTE.format(_routes(request.app)))
+        allowed = ", ".join(sorted(wrong.allowed_methods))
+        return refuse(Code.METHOD, f"this route is asked with {allowed}", limit=allowed)
 
 
 def _routes(app: web.Application) -> str:

@@ -397,6 +397,33 @@ async def test_what_cannot_be_read_is_refused_like_all_else(
     assert "gk_secret" not in body
 
 
+@pytest.mark.parametrize("path", ["/%61dmin/state", "/admin/%73tate", "/livez%2f", "/%6civez"])
+async def test_a_path_with_percent_signs_is_refused(tmp_path: Path, path: str) -> None:
+    """What is odd is refused, never normalised: what stands before this listener may look at paths as they are."""
+    async with running(lay_out(tmp_path)) as guard:
+        asked = f"GET {path}?a=%20 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key('desk')}\r\n"
+        status, body = await _raw(guard.ports[1], f"{asked}Connection: close\r\n\r\n")
+        assert (status, json.loads(body)["err_code"]) == (400, "bad_target")
+        assert (await _request(guard.ports[1], "GET", "/metrics?a=%20"))[0] == 200
+
+
+async def test_who_has_no_key_is_not_told_what_there_is_below_admin(tmp_path: Path) -> None:
+    """Nor by which method; and a wrong key is wrong wherever it is presented."""
+    wrong = "Authorization: Bearer gk_wrong\r\n"
+    async with running(lay_out(tmp_path)) as guard:
+        for method, path, fields in (
+            ("GET", "/admin/nosuch", ""),
+            ("GET", "/admin/nosuch", wrong),
+            ("DELETE", "/admin/state", ""),
+            ("GET", "/nosuch", wrong),
+        ):
+            asked = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}Connection: close\r\n\r\n"
+            status, body = await _raw(guard.ports[1], asked)
+            assert (status, json.loads(body)["err_code"]) == (401, "unauthenticated"), path
+        assert (await _request(guard.ports[1], "DELETE", "/admin/state", who="desk"))[1]["err_code"] == "method"
+        assert (await _request(guard.ports[1], "GET", "/nosuch"))[1]["err_code"] == "unknown_endpoint"
+
+
 async def test_the_data_listener_has_none_of_these_routes(tmp_path: Path) -> None:
     """Each route of ops is a 404 on data, also for an administrator, and the daemon hears nothing of it."""
     simulator = Simulator()
