@@ -25,12 +25,21 @@ def prepare(state: Path, *, disk: Disk) -> None:
         try:
             for absent in reversed([each for each in (directory, *directory.parents) if not each.is_dir()]):
                 absent.mkdir(mode=0o700 if absent == directory else 0o777, exist_ok=True)
-                sync_directory(disk, absent.parent)
+                _sync_name(disk, absent)
             mode = disk.stat(directory.resolve()).st_mode & 0o777
         except OSError as error:
             raise StateFault(f"{directory}: cannot be used as a state directory: {error.strerror}") from error
         if mode & _OTHERS:
             raise StateFault(f"{directory}: mode {mode:04o} lets others read or write it: chmod 700 {directory}")
+
+
+def _sync_name(disk: Disk, made: Path) -> None:
+    try:
+        sync_directory(disk, made.parent)
+    except OSError:
+        with suppress(OSError):  # left there, it would count as there from then on, and never be synced
+            made.rmdir()
+        raise
 
 
 def lock(state: Path, *, disk: Disk, wait_s: float = 0.0) -> int:

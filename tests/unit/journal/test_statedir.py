@@ -47,6 +47,17 @@ def test_each_directory_that_is_made_is_synced_in_its_parent(tmp_path: Path) -> 
     assert len(disk.synced) == 4
 
 
+@pytest.mark.parametrize("how", ["fails", "anyway"])
+def test_a_directory_whose_name_may_not_be_on_the_medium_does_not_stay(tmp_path: Path, how: str) -> None:
+    """The next start would take it for one that was there, and a power cut would take it with all orders in it."""
+    disk = FaultyDisk()
+    getattr(disk, how)["fsync"] = OSError(errno.EIO, "Input/output error")
+    for _ in range(2):
+        with pytest.raises(StateFault, match="Input/output error"):
+            prepare(tmp_path / "srv" / "state", disk=disk)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("mode", [0o770, 0o750, 0o707, 0o720, 0o702, 0o740])
 @pytest.mark.parametrize("name", ["state", "state/journal"])
 def test_a_directory_that_others_may_read_or_write_is_refused_with_the_chmod(
