@@ -222,7 +222,8 @@ class Recorder:
         """Notes a cancel that passes while the journal is broken: in the log now, in the record at the next start."""
         name = visit.principal.id if visit.principal else None
         missed = Missed(timestamp(visit.wall_us), visit.id, str(fault))
-        is_noted = note(self.desk.directory, missed)
+        # A disk that does not answer would hold up the loop, and with it every other cancel.
+        is_noted = not self.desk.journal.hangs_s and note(self.desk.directory, missed)
         _log.error(
             "cancel_not_recorded", decision=visit.id, key=name, path=visit.call.path, why=str(fault), noted=is_noted
         )

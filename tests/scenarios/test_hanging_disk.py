@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from guard.errors import JournalFault
 from guard.journal.backlog import QueueBounds
 from guard.terms import Reply
 from tests.support.disk import HeldDisk
@@ -68,6 +69,30 @@ async def test_a_disk_that_answers_with_a_fault_is_not_told_to_have_room(
             assert scene.guard.journal.failed is not None
             scene.guard.keeper.tell_space()
         assert [line["event"] for line in logs if line["event"].startswith("disk_")] == ["disk_hangs"]
+
+
+async def test_a_cancel_for_which_there_is_no_room_touches_no_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It passes and is told in the log: a file beside the record is on the disk that would hold up the loop."""
+
+    def is_full(*_: object, **__: object) -> int:
+        raise JournalFault("the journal's queue is full")
+
+    disk = HeldDisk()
+    disk.let.set()
+    async with stage(tmp_path, disk=disk) as scene:
+        resting = await scene.placed()
+        held = await hung(scene, disk)
+        with monkeypatch.context() as patch:
+            patch.setattr("guard.journal.writer.HANG_S", 0.0)
+            patch.setattr(scene.guard.journal, "append", is_full)
+            with structlog.testing.capture_logs() as logs:
+                assert is_passed(await scene.cancel(resting))
+        assert [line["noted"] for line in logs if line["event"] == "cancel_not_recorded"] == [False]
+        assert not (scene.guard.directory / "gap.jsonl").exists()
+        disk.let.set()
+        assert is_passed(await held)
 
 
 async def hung(scene: Stage, disk: HeldDisk) -> "asyncio.Future[Reply]":
