@@ -21,7 +21,7 @@ from guard.journal.checkpoints import checkpoints_path
 from guard.journal.entries import ABSENT
 from guard.limits import Graft, State, graft, missing_counters, settle, split_graft
 from guard.recovery.readback import PART_ORDERS, PART_STAMPS, Recovered
-from guard.terms import Outcome, Verdict
+from guard.terms import Outcome, Verdict, utc
 
 NO_OUTCOME: Final = "no outcome on record when the guard started"
 
@@ -70,6 +70,10 @@ class NewCounters(Protocol):
         """Their ledger."""
         ...
 
+    def fold(self, record: Struct, *, wall: datetime) -> None:
+        """Folds one more record."""
+        ...
+
 
 def first_records(
     found: Recovered,
@@ -85,7 +89,7 @@ def first_records(
     `counts`: the counters of what is new, where these have to be made from the record.
     """
     doubts = doubt(found, t_us=t_us)
-    told = [Raw(msgspec.json.encode(part)) for part in _counted(found, counts, t_us=t_us)]
+    told = [Raw(msgspec.json.encode(part)) for part in _counted(found, counts, doubts, t_us=t_us)]
     *parts, targets = told or [ABSENT]
     batch = f"start {t_us}" if told else None
     start = Start(
@@ -132,13 +136,19 @@ def _new_in_force(
     return [*(("keys", record) for record in keys), *(("policy", record) for record in policies)]
 
 
-def _counted(found: Recovered, counts: NewCounters | None, *, t_us: int) -> tuple[Graft, ...]:
+def _counted(
+    found: Recovered, counts: NewCounters | None, doubts: tuple[OutcomeRecord, ...], *, t_us: int
+) -> tuple[Graft, ...]:
     """Puts on the ledger what counters that nobody kept stand at; returns it in parts fit for a record.
 
-    What this start has just called unknown stands on both ledgers as it was sent: all of it is held.
+    What this start has just called unknown stands on both ledgers as it was sent: all of it is held. What it has called
+    not sent gave its stamps back, which the counts of before would bring again.
     """
     if counts is None:
         return ()
+    for record in doubts:
+        if record.verdict is Verdict.NOT_SENT:
+            counts.fold(record, wall=utc(t_us))
     new = missing_counters(found.state, counts.state)
     if new.is_empty:
         return ()
