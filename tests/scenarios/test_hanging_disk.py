@@ -12,7 +12,7 @@ from guard.journal.backlog import QueueBounds
 from guard.terms import Reply
 from tests.support.disk import HeldDisk
 from tests.support.guards import operate
-from tests.support.stage import Stage, code_of, is_passed, stage
+from tests.support.stage import Stage, account, code_of, is_passed, stage
 
 BAD = OSError(errno.EIO, "Input/output error")
 
@@ -91,6 +91,22 @@ async def test_a_cancel_for_which_there_is_no_room_touches_no_disk(
                 assert is_passed(await scene.cancel(resting))
         assert [line["noted"] for line in logs if line["event"] == "cancel_not_recorded"] == [False]
         assert not (scene.guard.directory / "gap.jsonl").exists()
+        disk.let.set()
+        assert is_passed(await held)
+
+
+async def test_reads_on_a_disk_that_does_not_answer_leave_room_for_cancels(tmp_path: Path) -> None:
+    """What is recorded of them takes no more than three quarters of the queue; they pass all the same."""
+    disk = HeldDisk()
+    disk.let.set()
+    async with stage(tmp_path, disk=disk) as scene:
+        await scene.placed()
+        journal = scene.guard.journal
+        journal._backlog._room, journal._backlog._calm = QueueBounds(40, 2**20), QueueBounds(30, 2**20)
+        held = await hung(scene, disk)
+        for _ in range(60):
+            assert is_passed(await scene.ask("/api/funds", account()))
+        assert 20 < journal.queue_records <= 30
         disk.let.set()
         assert is_passed(await held)
 
